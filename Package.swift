@@ -1,0 +1,155 @@
+// swift-tools-version: 6.3
+// SPDX-License-Identifier: Apache-2.0
+//
+// The folders are the architecture: a target may use only what its layer allows (docs/architecture.md), and the build is
+// run with `--explicit-target-dependency-import-check error`, so a forbidden import does not compile.
+
+import PackageDescription
+
+// MARK: - Settings
+
+let common: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("InferIsolatedConformances"),
+  .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+  .treatAllWarnings(as: .error),
+]
+
+// MARK: - Layers
+
+func layer(_ folder: String, _ name: String, _ dependencies: [String] = []) -> Target {
+  .target(
+    name: name,
+    dependencies: dependencies.map { .byName(name: $0) },
+    path: "Sources/\(folder)/\(name)",
+    swiftSettings: common
+  )
+}
+
+func shim(_ name: String, pkgConfig: String? = nil) -> Target {
+  .systemLibrary(name: name, path: "CShims/\(name)", pkgConfig: pkgConfig)
+}
+
+func program(
+  _ name: String,
+  in folder: String = "Programs",
+  _ dependencies: [Target.Dependency]
+) -> Target {
+  .executableTarget(
+    name: name,
+    dependencies: dependencies,
+    path: "Sources/\(folder)/\(name)",
+    swiftSettings: common
+  )
+}
+
+func tests(_ name: String, _ dependencies: [String], resources: [Resource] = []) -> Target {
+  .testTarget(
+    name: "\(name)Tests",
+    dependencies: dependencies.map { .byName(name: $0) },
+    path: "Tests/\(name)Tests",
+    resources: resources,
+    swiftSettings: common
+  )
+}
+
+let values = ["Machine", "Bytes", "Addresses", "GroupModel"]
+
+// MARK: - Package
+
+let package = Package(
+  name: "wackamole",
+  products: [
+    .executable(name: "wackamole", targets: ["wackamole"]),
+    .executable(name: "wackamole-guardian", targets: ["wackamole-guardian"]),
+    .executable(name: "simulate", targets: ["simulate"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+  ],
+  targets: [
+    // C shims: one library each, one importer each.
+    shim("CLinux"),
+    shim("CNetlink", pkgConfig: "libnl-route-3.0"),
+    shim("CPcap"),
+
+    // Values: the standard library only.
+    layer("Values", "Machine"),
+    layer("Values", "Bytes"),
+    layer("Values", "Addresses"),
+    layer("Values", "GroupModel", ["Machine"]),
+
+    // Wire: codecs.
+    layer("Wire", "RingWire", values),
+    layer("Wire", "FailoverWire", values),
+    layer("Wire", "LinkWire", values),
+
+    // Engines: pure state machines.
+    layer("Engines", "Ring", values + ["RingWire"]),
+    layer("Engines", "Failover", values + ["FailoverWire"]),
+    layer("Engines", "Announcements", values + ["LinkWire"]),
+    layer("Engines", "Configuration", values),
+
+    // Nodes: engines composed, still no I/O.
+    layer("Nodes", "GroupNode", values + ["RingWire", "Ring"]),
+    layer(
+      "Nodes",
+      "FailoverNode",
+      values + ["FailoverWire", "LinkWire", "Failover", "Announcements"]
+    ),
+
+    // Simulation: used by tests and `scripts/simulate` only.
+    layer(
+      "Simulation",
+      "Worlds",
+      values + ["RingWire", "FailoverWire", "LinkWire", "Ring", "Failover", "Announcements"]
+        + ["GroupNode", "FailoverNode"]
+    ),
+    program(
+      "simulate",
+      in: "Simulation",
+      [
+        "Machine", "GroupModel", "Worlds",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]
+    ),
+
+    // Shells: the outside world, thin.
+    layer("Shells", "Reactor", ["Machine", "CLinux"]),
+    layer("Shells", "Transport", ["Machine", "Addresses", "Reactor"]),
+    layer("Shells", "Netlink", ["Machine", "Addresses", "CNetlink"]),
+    layer("Shells", "Capture", ["Machine", "Addresses", "CPcap"]),
+    .target(
+      name: "DaemonKit",
+      dependencies: ["Machine", "Reactor", .product(name: "Logging", package: "swift-log")],
+      path: "Sources/Shells/DaemonKit",
+      swiftSettings: common
+    ),
+
+    // Programs.
+    program(
+      "wackamole",
+      [
+        "Machine", "Bytes", "Addresses", "GroupModel", "RingWire", "FailoverWire", "LinkWire",
+        "Ring", "Failover", "Announcements", "Configuration", "GroupNode", "FailoverNode",
+        "Reactor", "Transport", "Netlink", "Capture", "DaemonKit",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]
+    ),
+    program("wackamole-guardian", ["Addresses", "Netlink"]),
+
+    // Tests: one folder per module.
+    tests("Machine", values),
+    tests("RingWire", values + ["RingWire"]),
+    tests("Ring", values + ["RingWire", "Ring"]),
+    tests("Failover", values + ["FailoverWire", "Failover"]),
+    tests("Announcements", values + ["LinkWire", "Announcements"]),
+    tests("Configuration", values + ["Configuration"]),
+    tests("Simulation", values + ["RingWire", "Ring", "GroupNode", "FailoverNode", "Worlds"]),
+    tests("Tidy", []),
+  ]
+)

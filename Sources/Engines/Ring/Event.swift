@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import GroupModel
+package import RingWire
+
+extension RingEngine {
+  /// What can happen to a ring member.
+  package enum Event: Sendable, Equatable {
+    /// A datagram of this cluster arrived and was decoded.
+    case received(Packet)
+    /// The layer above has a message to order.
+    case submit(service: Service, payload: [UInt8])
+    /// The ring sequence bound asked for by ``Effect/store(bound:)`` is on stable storage.
+    case stored(bound: UInt64)
+    /// Everything that was waiting in the sockets when ``Effect/drain`` was performed has been fed.
+    case drained
+    /// The member is to leave the ring in good order.
+    case leave
+  }
+}

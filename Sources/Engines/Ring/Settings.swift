@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import GroupModel
+
+extension RingEngine {
+  /// What is fixed while the engine runs.
+  package struct Settings: Sendable, Equatable {
+    package var me: NodeID
+    /// All configured members, this one included.
+    package var configured: Roster
+    package var timers: RingTimers
+    /// The most packets that all members together send in one rotation.
+    package var window = 256
+    /// The most packets that one member sends at one visit of the token.
+    package var personalWindow = 64
+    /// Whether the token may be passed before the window has been sent (ICDCS 2016).
+    package var accelerated = true
+    /// The most bytes of messages in one datagram.
+    package var datagramBudget = 1_350
+    /// The longest message, in bytes.
+    package var longestMessage = 16 << 20
+
+    package init(me: NodeID, configured: Roster, timers: RingTimers) {
+      self.me = me
+      self.configured = configured.inserting(me)
+      self.timers = timers
+    }
+  }
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Builds a message; integers are big-endian.
+package struct ByteWriter: Sendable, Equatable {
+  package private(set) var bytes: [UInt8]
+
+  package init(reserving capacity: Int = 0) {
+    bytes = []
+    bytes.reserveCapacity(capacity)
+  }
+
+  /// How many bytes have been written.
+  package var count: Int { bytes.count }
+
+  package mutating func write<T: FixedWidthInteger>(_ value: T) {
+    var shift = T.bitWidth
+    while shift > 0 {
+      shift -= 8
+      bytes.append(UInt8(truncatingIfNeeded: value >> T(truncatingIfNeeded: shift)))
+    }
+  }
+
+  package mutating func write(_ more: some Sequence<UInt8>) { bytes.append(contentsOf: more) }
+
+  /// Overwrites an integer written before, for a length or a count known only later.
+  ///
+  /// The integer must lie wholly within what was written.
+  package mutating func patch<T: FixedWidthInteger>(_ value: T, at offset: Int) {
+    let width = T.bitWidth / 8
+    precondition(offset >= 0 && offset + width <= bytes.count, "patch beyond what was written")
+    for index in 0..<width {
+      bytes[offset + index] = UInt8(
+        truncatingIfNeeded: value >> T(truncatingIfNeeded: 8 * (width - 1 - index))
+      )
+    }
+  }
+}

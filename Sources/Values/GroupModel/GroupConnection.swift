@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Machine
+
+/// What a user asks of a ``GroupConnection``.
+package enum GroupRequest: Sendable, Equatable {
+  case join(GroupName)
+  case leave(GroupName)
+  /// Sends to all members of all the groups, which the sender need not be in (open groups).
+  case multicast(groups: [GroupName], service: Service, tag: Int16, payload: [UInt8])
+  /// Leaves everything gracefully; `disconnected(.requested)` is the last event.
+  case disconnect
+}
+
+/// What a backend can do; asking for a missing one fails at configuration time.
+package struct GroupCapabilities: OptionSet, Sendable, Hashable {
+  package let rawValue: UInt8
+  package init(rawValue: UInt8) { self.rawValue = rawValue }
+
+  /// Safe delivery.
+  package static let safe = Self(rawValue: 1 << 0)
+  /// The transitional signal before a view that loses members.
+  package static let transitional = Self(rawValue: 1 << 1)
+  /// Views say who came together.
+  package static let cameTogether = Self(rawValue: 1 << 2)
+  /// Senders need not be members.
+  package static let openGroups = Self(rawValue: 1 << 3)
+  /// Messages to one member.
+  package static let privateNames = Self(rawValue: 1 << 4)
+}
+
+/// Why a request was not taken.
+package enum GroupRefusal: Error, Sendable, Equatable {
+  /// The backend is not connected.
+  case disconnected
+  /// The backend's queue is full; try again after the next event.
+  case congested
+  /// The payload is longer than the backend takes.
+  case tooLong(limit: Int)
+  /// The backend lacks a capability.
+  case unsupported(GroupCapabilities)
+}
+
+/// The port to group communication that fail-over and logging use, whatever carries it.
+///
+/// Adapters: the embedded engine, a Spread session, Corosync CPG. An adapter never blocks. Its
+/// events reach the user through the queue it is given, in the order of the backend.
+package protocol GroupConnection {
+  var capabilities: GroupCapabilities { get }
+
+  /// Takes a request; what follows from it arrives as events.
+  ///
+  /// - Throws: why the request was not taken; then it has no effect at all.
+  mutating func submit(
+    _ request: GroupRequest,
+    at now: Instant,
+    into events: inout EffectQueue<GroupEvent>
+  ) throws(GroupRefusal)
+}

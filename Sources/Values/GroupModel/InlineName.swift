@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Up to 31 bytes of text held in place, so that names are compared and copied like integers.
+///
+/// Bytes are packed big-endian and padded with zeros: integer order is byte order.
+package struct InlineName: Sendable, Hashable, Comparable {
+  /// The longest name, in bytes.
+  package static let capacity = 31
+
+  private let high: UInt128
+  private let low: UInt128
+
+  /// Takes the bytes as they are; `nil` if there are more than 31, or one of them is zero.
+  package init?(_ bytes: some Collection<UInt8>) {
+    guard bytes.count <= Self.capacity else { return nil }
+    var words: (UInt128, UInt128) = (0, 0)
+    for (index, byte) in bytes.enumerated() {
+      guard byte != 0 else { return nil }
+      if index < 16 {
+        words.0 |= UInt128(byte) << UInt128(8 * (15 - index))
+      } else {
+        words.1 |= UInt128(byte) << UInt128(8 * (31 - index))
+      }
+    }
+    (high, low) = words
+  }
+
+  /// The bytes, without padding.
+  package var bytes: [UInt8] {
+    var result: [UInt8] = []
+    for word in [high, low] {
+      for index in 0..<16 {
+        let byte = UInt8(truncatingIfNeeded: word >> UInt128(8 * (15 - index)))
+        guard byte != 0 else { return result }
+        result.append(byte)
+      }
+    }
+    return result
+  }
+
+  /// The bytes as text.
+  package var text: String { String(decoding: bytes, as: UTF8.self) }
+
+  package static func < (lhs: Self, rhs: Self) -> Bool {
+    (lhs.high, lhs.low) < (rhs.high, rhs.low)
+  }
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A protocol engine: events and the time go in, effects come out, and nothing else happens.
+///
+/// The caller owns one queue and reuses it. It performs the queued effects, in order, before it
+/// calls the machine again; so the effects of two events never interleave.
+package protocol StateMachine: Sendable, Equatable {
+  associatedtype Event: Sendable, Equatable
+  associatedtype Effect: Sendable, Equatable
+
+  /// When ``advance(to:into:)`` is next due; `nil` while only an event can make progress.
+  var nextDeadline: Instant? { get }
+
+  /// Takes one event and appends what follows from it to `effects`.
+  mutating func handle(_ event: Event, at now: Instant, into effects: inout EffectQueue<Effect>)
+
+  /// Fires every deadline at or before `now`.
+  mutating func advance(to now: Instant, into effects: inout EffectQueue<Effect>)
+}
+
+/// Effects in the order in which they are to be performed; the storage is reused between events.
+package struct EffectQueue<Effect: Sendable>: Sendable {
+  package private(set) var effects: [Effect] = []
+
+  package init() {}
+
+  package var isEmpty: Bool { effects.isEmpty }
+
+  package mutating func append(_ effect: Effect) { effects.append(effect) }
+
+  /// Returns the queued effects and leaves the queue empty.
+  package mutating func takeAll() -> [Effect] {
+    defer { effects.removeAll(keepingCapacity: true) }
+    return effects
+  }
+
+  /// Performs the queued effects in order; what `body` appends to another queue is not seen here.
+  package mutating func drain(_ body: (Effect) -> Void) {
+    for effect in effects { body(effect) }
+    effects.removeAll(keepingCapacity: true)
+  }
+}
+
+extension EffectQueue: Equatable where Effect: Equatable {}
