@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Addresses
+
+extension AnnouncementsEngine {
+  /// What can happen to the announcer.
+  package enum Event: Sendable, Equatable {
+    /// The VIF is on this node's interfaces: start its series, or start it again.
+    case announce(VirtualInterface)
+    /// The VIF leaves this node: nothing of its series may be sent any more.
+    case cancel(VIFID)
+    /// The hardware address of an own interface; `nil` when it has none.
+    case hardware(InterfaceName, MACAddress?)
+  }
+
+  package enum Effect: Sendable, Equatable {
+    /// Send the frame as it stands.
+    case inject([UInt8], on: InterfaceName)
+  }
+
+  /// What is fixed while the engine runs.
+  package struct Settings: Sendable, Equatable {
+    /// When the frames of a VIF are sent, counted from its announcement; in ascending order.
+    package var offsets: [Duration] = [
+      .zero, .milliseconds(100), .milliseconds(500), .seconds(1), .seconds(2),
+    ]
+    /// The most frames sent per second in the long run; at least 1.
+    package var framesPerSecond = 1_000
+    /// The most frames sent at once; at least 1.
+    package var burst = 128
+    /// Whether this node forwards packets: the router flag of neighbour advertisements.
+    package var router = false
+
+    package init() {}
+  }
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Addresses
+package import Announcements
+package import Failover
+package import GroupModel
+
+extension FailoverNodeEngine {
+  /// What can happen to the fail-over part of a node.
+  package enum Event: Sendable, Equatable {
+    /// The port to group communication said something.
+    case group(GroupEvent)
+    /// A request of ``Effect/request(_:)`` was not taken by the port.
+    case refused(GroupRequest, GroupRefusal)
+    /// An interface as it is, at start for each that a VIF names and then at every change; its
+    /// hardware address is `nil` if it has none.
+    case link(InterfaceName, LinkState, MACAddress?)
+    /// The kernel is done with ``Effect/acquire(_:)``.
+    case acquired(VIFID, FailoverEngine.Outcome)
+    /// The kernel is done with ``Effect/release(_:)``.
+    case released(VIFID, FailoverEngine.Outcome)
+    /// Hand over and leave (TERM); ends in ``Effect/departed``.
+    case leave
+  }
+
+  /// What the shell is to do; performed in order.
+  package enum Effect: Sendable, Equatable {
+    /// Hand to the port; if it is not taken, answer with ``Event/refused(_:_:)``.
+    case request(GroupRequest)
+    /// Put all addresses of the VIF on their interfaces; answered by ``Event/acquired(_:_:)``.
+    case acquire(VirtualInterface)
+    /// Take all addresses of the VIF off their interfaces; answered by ``Event/released(_:_:)``.
+    case release(VirtualInterface)
+    /// Send an Ethernet frame as it stands.
+    case inject([UInt8], on: InterfaceName)
+    /// One line for the log.
+    case note(FailoverEngine.Note)
+    /// Nothing is held, the peers know, and the process may end.
+    case departed
+  }
+
+  /// What is fixed while the node runs.
+  package struct Settings: Sendable, Equatable {
+    package var failover: FailoverEngine.Settings
+    package var announcements = AnnouncementsEngine.Settings()
+
+    package init(failover: FailoverEngine.Settings) { self.failover = failover }
+  }
+}

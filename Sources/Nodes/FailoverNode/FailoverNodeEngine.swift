@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import Addresses
+internal import Announcements
+package import Failover
+package import Machine
+
+/// The fail-over part of a node: who holds what, and how the neighbours hear of it.
+///
+/// The shell connects it to group communication, the kernel and the wire; nothing in it does I/O.
+package struct FailoverNodeEngine: StateMachine {
+  private var failover: FailoverEngine
+  private var announcements: AnnouncementsEngine
+  // Empty between events; kept for their storage.
+  private var decided = EffectQueue<FailoverEngine.Effect>()
+  private var announced = EffectQueue<AnnouncementsEngine.Effect>()
+
+  package init(_ settings: Settings) {
+    failover = FailoverEngine(settings.failover)
+    announcements = AnnouncementsEngine(settings.announcements)
+  }
+
+  /// What this member knows and does.
+  package var status: FailoverEngine.Status { failover.status }
+
+  package var nextDeadline: Instant? {
+    [failover.nextDeadline, announcements.nextDeadline].compactMap(\.self).min()
+  }
+
+  package mutating func handle(
+    _ event: Event,
+    at now: Instant,
+    into effects: inout EffectQueue<Effect>
+  ) {
+    switch event {
+    case .group(let event): failover.handle(.group(event), at: now, into: &decided)
+    case .refused(let request, let refusal):
+      failover.handle(.refused(request, refusal), at: now, into: &decided)
+    case .link(let interface, let state, let address):
+      announce(.hardware(interface, address), at: now, into: &effects)
+      failover.handle(.link(interface, state), at: now, into: &decided)
+    case .acquired(let vif, let outcome):
+      failover.handle(.acquired(vif, outcome), at: now, into: &decided)
+    case .released(let vif, let outcome):
+      failover.handle(.released(vif, outcome), at: now, into: &decided)
+    case .leave: failover.handle(.leave, at: now, into: &decided)
+    }
+    route(at: now, into: &effects)
+  }
+
+  package mutating func advance(to now: Instant, into effects: inout EffectQueue<Effect>) {
+    failover.advance(to: now, into: &decided)
+    route(at: now, into: &effects)
+    announcements.advance(to: now, into: &announced)
+    inject(into: &effects)
+  }
+
+  /// Turns what fail-over decided into effects of the node, and into events of the announcer.
+  private mutating func route(at now: Instant, into effects: inout EffectQueue<Effect>) {
+    for effect in decided.takeAll() {
+      switch effect {
+      case .request(let request): effects.append(.request(request))
+      case .acquire(let vif): effects.append(.acquire(vif))
+      case .release(let vif): effects.append(.release(vif))
+      case .announce(let vif): announce(.announce(vif), at: now, into: &effects)
+      case .cancelAnnouncements(let vif): announce(.cancel(vif), at: now, into: &effects)
+      case .note(let note): effects.append(.note(note))
+      case .departed: effects.append(.departed)
+      }
+    }
+  }
+
+  private mutating func announce(
+    _ event: AnnouncementsEngine.Event,
+    at now: Instant,
+    into effects: inout EffectQueue<Effect>
+  ) {
+    announcements.handle(event, at: now, into: &announced)
+    inject(into: &effects)
+  }
+
+  private mutating func inject(into effects: inout EffectQueue<Effect>) {
+    announced.drain { effect in
+      switch effect {
+      case .inject(let frame, let interface): effects.append(.inject(frame, on: interface))
+      }
+    }
+  }
+}
