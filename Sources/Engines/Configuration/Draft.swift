@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Addresses
+import GroupModel
+
+/// A value and where it was written.
+struct Located<Value: Sendable & Equatable>: Sendable, Equatable {
+  let value: Value
+  let location: SourceLocation
+}
+
+/// What the statements said, before it is known to be complete and consistent.
+struct Draft: Sendable {
+  /// Where each statement or parameter was first met, well formed or not.
+  var seen: [String: SourceLocation] = [:]
+
+  var node: Located<NodeID>?
+  /// Whether some peer could not be read, so that what is said about all of them may be wrong.
+  var peersAreDoubtful = false
+  var peers: [Located<EngineConfiguration.Peer>] = []
+  var port: UInt16?
+  var profile: Located<EngineConfiguration.Profile>?
+  /// The outer level is `nil` where `State` was not given, the inner one where it is `none`.
+  var stateDirectory: String??
+  var timers: [(word: EngineWord, timer: Located<Duration>)] = []
+
+  var group: GroupName?
+  var control: String?
+  var mature: Duration?
+  var balance = WackamoleConfiguration.Balance()
+  var preferences: [Located<IPPrefix>] = []
+  var preferNone: SourceLocation?
+  /// Whether some managed address could not be read.
+  var addressesAreDoubtful = false
+  /// The VIFs; each is a list of addresses, perhaps empty where all of them were wrong.
+  var virtualInterfaces: [[Located<InterfaceAddress>]] = []
+  var networkHints: [WackamoleConfiguration.NetworkHint] = []
+
+  /// Whether some time-out or the profile could not be read.
+  var timersAreDoubtful: Bool {
+    let words = EngineWord.allCases.filter { $0.timer != nil && seen[$0.rawValue] != nil }
+    return words.contains { word in !timers.contains { $0.word == word } }
+      || seen[EngineWord.profile.rawValue] != nil && profile == nil
+  }
+}

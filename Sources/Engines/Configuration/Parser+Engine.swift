@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Addresses
+import GroupModel
+
+extension Parser {
+  mutating func parseEngine(at token: Token) throws(Diagnostic) {
+    markSeen("Engine", at: token.location)
+    let block = try takeOpening(of: "Engine")
+    while let element = takeElement(of: block) {
+      recovering { parser throws(Diagnostic) in
+        guard element.kind == .word, let word = EngineWord(word: element.text) else {
+          let known = EngineWord.allCases.map(\.rawValue)
+          throw parser.unknown(element, as: "parameter of Engine", among: known)
+        }
+        try parser.parseEngineParameter(word, at: element)
+      }
+    }
+  }
+
+  private mutating func parseEngineParameter(
+    _ word: EngineWord,
+    at token: Token
+  ) throws(Diagnostic) {
+    let name = word.rawValue
+    switch word {
+    case .node:
+      draft.node = try parseScalar(at: token, named: name) { parser throws(Diagnostic) in
+        let value = try parser.takeText("this machine's name in Peers")
+        return Located(value: try Self.node(value.text, at: value), location: value.location)
+      }
+    case .peers: try parsePeers(at: token)
+    case .port:
+      draft.port = try parseScalar(at: token, named: name) { parser throws(Diagnostic) in
+        UInt16(try parser.takeNumber(in: 1...65_535))
+      }
+    case .key: try parseKey(at: token)
+    case .profile: try parseProfile(at: token)
+    case .state:
+      draft.stateDirectory = try parseScalar(at: token, named: name) { parser throws(Diagnostic) in
+        if parser.next.kind == .word, asciiLowercased(parser.next.text) == "none" {
+          _ = parser.take()
+          return .some(nil)
+        }
+        return try parser.takePath(longest: 4_000)
+      }
+    case .tokenLoss, .tokenRetransmit, .idleHold, .beacon, .join, .consensus, .commitLoss,
+      .ringAnnouncement:
+      let timer = try parseScalar(at: token, named: name) { parser throws(Diagnostic) in
+        try parser.takeInterval(atLeast: .milliseconds(1))
+      }
+      draft.timers.append((word, Located(value: timer, location: token.location)))
+    }
+  }
+
+  private mutating func parseKey(at token: Token) throws(Diagnostic) {
+    _ = try parseScalar(at: token, named: EngineWord.key.rawValue) { parser throws(Diagnostic) in
+      let value = try parser.takeText("none")
+      guard asciiLowercased(value.text) == "none" else {
+        throw Diagnostic(
+          "this version cannot seal datagrams, so it takes no key",
+          at: value.location,
+          advice: "write Key = none, on a network that nobody else can send to"
+        )
+      }
+    }
+  }
+
+  private mutating func parseProfile(at token: Token) throws(Diagnostic) {
+    draft.profile = try parseScalar(at: token, named: EngineWord.profile.rawValue) {
+      parser throws(Diagnostic) in
+      let value = try parser.takeText("a profile")
+      guard let profile = EngineConfiguration.Profile(rawValue: asciiLowercased(value.text)) else {
+        let known = EngineConfiguration.Profile.allCases.map(\.rawValue)
+        throw parser.unknown(value, as: "profile", among: known)
+      }
+      return Located(value: profile, location: value.location)
+    }
+  }
+
+  private mutating func parsePeers(at token: Token) throws(Diagnostic) {
+    markSeen("Peers", at: token.location)
+    draft.peersAreDoubtful = draft.peersAreDoubtful || next.kind != .open
+    let block = try takeOpening(of: "Peers")
+    while let element = takeElement(of: block) {
+      do throws(Diagnostic) {
+        draft.peers.append(
+          Located(value: try Self.peer(element), location: element.location)
+        )
+      } catch {
+        draft.peersAreDoubtful = true
+        report(error)
+      }
+    }
+  }
+
+  /// Takes `name:address`, where an IPv6 address stands in brackets.
+  private static func peer(_ token: Token) throws(Diagnostic) -> EngineConfiguration.Peer {
+    let example = "write NAME:ADDRESS, as in web1:10.0.0.1 or web1:[2001:db8::1]"
+    guard token.kind == .word, let colon = token.text.firstIndex(of: ":") else {
+      throw Diagnostic("\(token.shown) is not a peer", at: token.location, advice: example)
+    }
+    let name = String(token.text[..<colon])
+    let rest = String(token.text[token.text.index(after: colon)...])
+    let place = token.location.advanced(by: name.unicodeScalars.count + 1)
+    let node = try node(name, at: token)
+    let (address, tail) = try AddressText.split(rest, at: place)
+    guard tail.isEmpty else {
+      throw Diagnostic(
+        "'\(visible(tail))' follows the address of peer \(name)",
+        at: place,
+        advice: example + "; all members use the one Port, and no prefix length"
+      )
+    }
+    return EngineConfiguration.Peer(node: node, address: address)
+  }
+
+  static func node(_ name: String, at token: Token) throws(Diagnostic) -> NodeID {
+    guard let node = NodeID(text: name) else {
+      throw Diagnostic(
+        "'\(visible(name))' is not the name of a node",
+        at: token.location,
+        advice: "use 1 to 31 letters, digits, and the characters - _ ."
+      )
+    }
+    return node
+  }
+}

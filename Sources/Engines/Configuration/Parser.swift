@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Reads `wackamole.conf` statement by statement; goes on after an error at the next statement.
+struct Parser: Sendable {
+  private let tokens: [Token]
+  private var position = 0
+  private var collector: DiagnosticCollector
+  var draft = Draft()
+
+  init(text: [UInt8], file: String) {
+    var collector = DiagnosticCollector()
+    if text.count > WackamoleConfiguration.longestText {
+      let start = SourceLocation(file: file, line: 1, column: 1)
+      collector.report(
+        Diagnostic(
+          "the file has \(text.count) bytes, and a configuration may have "
+            + "\(WackamoleConfiguration.longestText)",
+          at: start,
+          advice: "check that this is the right file"
+        )
+      )
+      tokens = [Token(kind: .end, text: "", location: start, startsLine: true)]
+    } else {
+      tokens = Lexer.tokens(of: text, file: file, reportingTo: &collector)
+    }
+    self.collector = collector
+  }
+
+  /// Parses everything; called once.
+  mutating func configuration(
+    node: WackamoleConfiguration.NodeOverride?
+  ) throws(Diagnostics) -> WackamoleConfiguration {
+    // An end at once, with something reported, is a file too long to be read.
+    guard next.kind != .end || !collector.foundAny else { throw collector.diagnostics }
+    while next.kind != .end { parseStatement() }
+    guard let configuration = checked(node: node), !collector.foundAny else {
+      throw collector.diagnostics
+    }
+    return configuration
+  }
+}
+
+// MARK: - Statements
+
+extension Parser {
+  private mutating func parseStatement() {
+    let token = take()
+    do throws(Diagnostic) {
+      switch token.kind {
+      case .word: try parseStatement(at: token)
+      case .close:
+        throw Diagnostic("} without a { before it", at: token.location, advice: "remove it")
+      case .open, .equals, .string, .end:
+        throw Diagnostic(
+          "a statement begins with a word, not with \(token.shown)",
+          at: token.location,
+          advice: "write a statement as in wackamole.conf(5)"
+        )
+      }
+    } catch {
+      report(error)
+      if token.kind != .close { skipToStatement() }
+    }
+  }
+
+  private mutating func parseStatement(at token: Token) throws(Diagnostic) {
+    guard let word = StatementWord(word: token.text) else { throw refusal(of: token) }
+    switch word {
+    case .spread: try parseSpread(at: token)
+    case .engine: try parseEngine(at: token)
+    case .group: try parseGroup(at: token)
+    case .control:
+      draft.control = try parseScalar(at: token, named: word.rawValue) {
+        parser throws(Diagnostic) in
+        try parser.takePath(longest: 107)
+      }
+    case .mature:
+      draft.mature = try parseScalar(at: token, named: word.rawValue) {
+        parser throws(Diagnostic) in
+        try parser.takeInterval()
+      }
+    case .balance: try parseBalance(at: token)
+    case .prefer: try parsePrefer(at: token)
+    case .virtualInterfaces, .vifs, .vips: try parseVirtualInterfaces(at: token)
+    }
+  }
+
+  /// Why a word does not begin a statement here.
+  private func refusal(of token: Token) -> Diagnostic {
+    if let later = LaterStatementWord(word: token.text) {
+      return Diagnostic(
+        "this version does not have the statement \(later.rawValue)",
+        at: token.location,
+        advice: "remove it"
+      )
+    }
+    if let removed = RemovedStatementWord(word: token.text) {
+      return Diagnostic(
+        "\(removed.rawValue) is not supported: no code is loaded into the daemon",
+        at: token.location,
+        advice: "remove it; RunScript, in a later version, runs programs at the same events"
+      )
+    }
+    if let inner = EngineWord(word: token.text) {
+      return Diagnostic(
+        "\(inner.rawValue) is a parameter of Engine",
+        at: token.location,
+        advice: "move it into Engine { ... }"
+      )
+    }
+    if let inner = BalanceWord(word: token.text) {
+      return Diagnostic(
+        "\(inner.rawValue) is a parameter of Balance",
+        at: token.location,
+        advice: "move it into Balance { ... }"
+      )
+    }
+    return unknown(token, as: "statement", among: StatementWord.allCases.map(\.rawValue))
+  }
+
+  func unknown(_ token: Token, as kind: String, among known: [String]) -> Diagnostic {
+    let advice =
+      if let near = nearest(to: token.text, among: known) {
+        "did you mean \(near)?"
+      } else {
+        "known are \(known.joined(separator: ", "))"
+      }
+    return Diagnostic("unknown \(kind) \(token.shown)", at: token.location, advice: advice)
+  }
+
+  private mutating func parseSpread(at token: Token) throws(Diagnostic) {
+    _ = try parseScalar(at: token, named: "Spread") { parser throws(Diagnostic) in
+      let value = try parser.takeText("the word embedded")
+      guard asciiLowercased(value.text) == "embedded" else {
+        throw Diagnostic(
+          "Spread = \(visible(value.text)) is not possible: this version has the embedded engine "
+            + "only",
+          at: value.location,
+          advice: "write Spread = embedded and an Engine statement"
+        )
+      }
+    }
+  }
+
+  private mutating func parseBalance(at token: Token) throws(Diagnostic) {
+    markSeen("Balance", at: token.location)
+    let block = try takeOpening(of: "Balance")
+    var empty = true
+    while let element = takeElement(of: block) {
+      empty = false
+      recovering { parser throws(Diagnostic) in
+        guard element.kind == .word, let word = BalanceWord(word: element.text) else {
+          let known = BalanceWord.allCases.map(\.rawValue)
+          throw parser.unknown(element, as: "parameter of Balance", among: known)
+        }
+        try parser.parseBalanceParameter(word, at: element)
+      }
+    }
+    if empty { report(emptiness(of: block, advice: "add Interval or AcquisitionsPerRound")) }
+  }
+
+  private mutating func parseBalanceParameter(
+    _ word: BalanceWord,
+    at token: Token
+  ) throws(Diagnostic) {
+    switch word {
+    case .interval:
+      draft.balance.interval = try parseScalar(at: token, named: "Balance Interval") {
+        parser throws(Diagnostic) in
+        try parser.takeInterval(atLeast: .milliseconds(1))
+      }
+    case .acquisitionsPerRound:
+      draft.balance.acquisitionsPerRound = try parseScalar(
+        at: token,
+        named: "Balance AcquisitionsPerRound"
+      ) { parser throws(Diagnostic) in
+        if parser.next.kind == .word, asciiLowercased(parser.next.text) == "all" {
+          _ = parser.take()
+          return nil
+        }
+        return try parser.takeNumber(in: 0...1_000_000, or: "All")
+      }
+    }
+  }
+}
+
+// MARK: - Tokens
+
+/// A pair of braces being read.
+struct Block {
+  /// What the braces belong to, for messages.
+  let name: String
+  let opening: SourceLocation
+}
+
+extension Parser {
+  /// The token that is read next.
+  var next: Token { tokens[position] }
+
+  /// Reads a token; the end is read again and again.
+  mutating func take() -> Token {
+    let token = tokens[position]
+    if token.kind != .end { position += 1 }
+    return token
+  }
+
+  mutating func report(_ diagnostic: Diagnostic) { collector.report(diagnostic) }
+
+  /// Runs `body`; after an error goes on at the next statement.
+  mutating func recovering(_ body: (inout Self) throws(Diagnostic) -> Void) {
+    do throws(Diagnostic) {
+      try body(&self)
+    } catch {
+      report(error)
+      skipToStatement()
+    }
+  }
+
+  /// Notes that a statement was met; `false` if it was met before.
+  @discardableResult
+  mutating func markSeen(_ name: String, at location: SourceLocation) -> Bool {
+    guard draft.seen[name] == nil else { return false }
+    draft.seen[name] = location
+    return true
+  }
+
+  /// Reads `= value` of a setting that may be given once.
+  mutating func parseScalar<Value>(
+    at token: Token,
+    named name: String,
+    _ value: (inout Self) throws(Diagnostic) -> Value
+  ) throws(Diagnostic) -> Value {
+    if let first = draft.seen[name] {
+      report(
+        Diagnostic(
+          "\(name) is given twice: first in line \(first.line)",
+          at: token.location,
+          advice: "remove one of the two"
+        )
+      )
+    }
+    markSeen(name, at: token.location)
+    guard next.kind == .equals else {
+      throw Diagnostic(
+        "expected = after \(token.text), found \(next.shown)",
+        at: next.location,
+        advice: "write \(token.text) = VALUE"
+      )
+    }
+    _ = take()
+    return try value(&self)
+  }
+
+  mutating func takeOpening(of name: String) throws(Diagnostic) -> Block {
+    guard next.kind == .open else {
+      throw Diagnostic(
+        "expected { after \(name), found \(next.shown)",
+        at: next.location,
+        advice: "write \(name) { ... }"
+      )
+    }
+    return Block(name: name, opening: take().location)
+  }
+
+  /// Reads the next token within braces; `nil` once they are closed.
+  ///
+  /// Braces that are not closed before the next statement, or at all, are reported and taken as
+  /// closed.
+  mutating func takeElement(of block: Block) -> Token? {
+    let token = next
+    switch token.kind {
+    case .close:
+      _ = take()
+      return nil
+    case .end:
+      report(
+        Diagnostic(
+          "the { of \(block.name) is not closed",
+          at: block.opening,
+          advice: "add a } where \(block.name) ends"
+        )
+      )
+      return nil
+    case .word where beginsStatement(at: position):
+      report(
+        Diagnostic(
+          "the { of \(block.name) in line \(block.opening.line) is not closed before "
+            + "\(token.shown)",
+          at: token.location,
+          advice: "add a } where \(block.name) ends"
+        )
+      )
+      return nil
+    case .word, .string, .open, .equals:
+      return take()
+    }
+  }
+
+  func emptiness(of block: Block, advice: String) -> Diagnostic {
+    Diagnostic("the braces of \(block.name) are empty", at: block.opening, advice: advice)
+  }
+
+  /// Whether a statement's first word stands there, as far as one token more can tell.
+  private func beginsStatement(at position: Int) -> Bool {
+    let token = tokens[position]
+    guard token.kind == .word, let follower = tokens[position...].dropFirst().first?.kind,
+      StatementWord(word: token.text) != nil || LaterStatementWord(word: token.text) != nil
+    else { return false }
+    return follower == .equals || follower == .open
+  }
+
+  /// Moves to where the next statement or parameter probably begins, past whole pairs of braces.
+  private mutating func skipToStatement() {
+    var openings: [SourceLocation] = []
+    while true {
+      let token = next
+      switch token.kind {
+      case .end:
+        if let opening = openings.first {
+          report(Diagnostic("this { is not closed", at: opening, advice: "add a } where it ends"))
+        }
+        return
+      case .open: openings.append(token.location)
+      case .close:
+        guard openings.popLast() != nil else { return }
+      case .word:
+        if openings.isEmpty, token.startsLine || beginsStatement(at: position) { return }
+      case .string, .equals: break
+      }
+      _ = take()
+    }
+  }
+}
