@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The wackamole.conf of a lab node."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .network import INTERFACE
+
+PORT = 4813
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What all nodes of a cluster share. A virtual interface is the list of its addresses."""
+
+    peers: dict[str, str]
+    virtual_interfaces: list[list[str]]
+    profile: str = "lan"
+    mature: str = "1s"
+    balance: str = "3s"
+    group: str = "wack1"
+    statements: list[str] = field(default_factory=list)
+
+    @property
+    def addresses(self) -> list[str]:
+        """Every managed address with its prefix length, such as `10.77.0.101/32`."""
+        return [address for group in self.virtual_interfaces for address in group]
+
+
+def text(settings: Settings, node: str, directory: Path) -> str:
+    """The configuration of one node, with its control socket and state below `directory`."""
+    peers = " ".join(f"{name}:{address}" for name, address in settings.peers.items())
+    groups = [
+        [f"{INTERFACE}:{address}" for address in group] for group in settings.virtual_interfaces
+    ]
+    interfaces = [
+        group[0] if len(group) == 1 else "{ " + " ".join(group) + " }" for group in groups
+    ]
+    lines = [
+        "Spread = embedded",
+        "Engine {",
+        f"    Node = {node}",
+        f"    Peers {{ {peers} }}",
+        f"    Port = {PORT}",
+        "    Key = none",
+        f"    Profile = {settings.profile}",
+        f"    State = {directory / 'state'}",
+        "}",
+        f"Group = {settings.group}",
+        f"Control = {directory / 'control'}",
+        f"Mature = {settings.mature}",
+        f"Balance {{ Interval = {settings.balance} AcquisitionsPerRound = all }}",
+        *settings.statements,
+        "VirtualInterfaces {",
+        *(f"    {interface}" for interface in interfaces),
+        "}",
+    ]
+    return "\n".join(lines) + "\n"
