@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import GroupModel
-package import Machine
 package import RingWire
 
 extension RingEngine {

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Bytes
+package import GroupModel
+
+/// One run of a member: a restarted member has another one.
+package struct Incarnation: Sendable, Hashable {
+  package let rawValue: UInt64
+  package init(_ rawValue: UInt64) { self.rawValue = rawValue }
+}
+
+/// What a member proposes during Gather (Gather.Join).
+package struct Join: Sendable, Equatable {
+  package var sender: NodeID
+  package var incarnation: Incarnation
+  /// The highest ring sequence the sender knows of.
+  package var ringSequence: UInt64
+  /// The processes considered.
+  package var considered: Roster
+  /// Those of them considered failed; never the sender.
+  package var failed: Roster
+
+  package init(
+    sender: NodeID,
+    incarnation: Incarnation,
+    ringSequence: UInt64,
+    considered: Roster,
+    failed: Roster
+  ) {
+    (self.sender, self.incarnation, self.ringSequence) = (sender, incarnation, ringSequence)
+    (self.considered, self.failed) = (considered, failed)
+  }
+
+  init(reading reader: inout ByteReader) throws(WireError) {
+    sender = try reader.readNode()
+    incarnation = Incarnation(try reader.read())
+    ringSequence = try reader.readRingSequence()
+    considered = try reader.readRoster("considered")
+    failed = try reader.readRoster("failed")
+    guard considered.contains(sender), !failed.contains(sender) else {
+      throw .malformed(field: "join")
+    }
+    guard failed.isSubset(of: considered) else { throw .malformed(field: "failed") }
+  }
+
+  func write(to writer: inout ByteWriter) {
+    writer.write(sender)
+    writer.write(incarnation.rawValue)
+    writer.write(ringSequence)
+    writer.write(considered)
+    writer.write(failed)
+  }
+}
+
+/// The proposal of a new ring; round one collects what each member says of its old ring, round two
+/// tells everybody (Commit.TwoRounds).
+package struct CommitToken: Sendable, Equatable {
+  package var sender: NodeID
+  /// The new ring.
+  package var ring: RingID
+  /// Rises by one with each pass: at `members.count` the second round begins.
+  package var hop: UInt16
+  /// In ring order.
+  package var members: [Entry]
+
+  package init(sender: NodeID, ring: RingID, hop: UInt16, members: [Entry]) {
+    (self.sender, self.ring, self.hop, self.members) = (sender, ring, hop, members)
+  }
+
+  package struct Entry: Sendable, Equatable {
+    package let node: NodeID
+    /// The run of the member that the representative agreed with.
+    package let incarnation: Incarnation
+    /// Filled in by the member in round one.
+    package var past: Past?
+
+    package init(node: NodeID, incarnation: Incarnation, past: Past? = nil) {
+      (self.node, self.incarnation, self.past) = (node, incarnation, past)
+    }
+  }
+
+  /// What a member says of the ring it comes from.
+  package struct Past: Sendable, Equatable {
+    /// The last regular configuration it delivered; `nil` from a member that had none.
+    package let ring: RingID?
+    /// Up to where it holds everything.
+    package let aru: UInt64
+    /// The highest sequence number it has delivered.
+    package let delivered: UInt64
+    /// The highest sequence number it holds.
+    package let highest: UInt64
+    /// The attempt in which it set its received flag; `nil` if the flag is not set.
+    package let received: RingID?
+    /// Its obligation set.
+    package let obligations: Roster
+
+    package init(
+      ring: RingID?,
+      aru: UInt64,
+      delivered: UInt64,
+      highest: UInt64,
+      received: RingID?,
+      obligations: Roster
+    ) {
+      (self.ring, self.aru, self.delivered, self.highest) = (ring, aru, delivered, highest)
+      (self.received, self.obligations) = (received, obligations)
+    }
+  }
+
+  package var roster: Roster { Roster(members.map(\.node)) }
+}
+
+extension CommitToken {
+  init(reading reader: inout ByteReader) throws(WireError) {
+    sender = try reader.readNode()
+    ring = try reader.readRing()
+    hop = try reader.read()
+    let count = try reader.readCount("members", limit: WireLimits.members)
+    members = []
+    members.reserveCapacity(count)
+    for _ in 0..<count {
+      let entry = try Entry(reading: &reader)
+      if let last = members.last, last.node >= entry.node { throw .malformed(field: "members") }
+      members.append(entry)
+    }
+    guard ring.representative == members.first?.node, hop <= 2 * UInt16(count) else {
+      throw .malformed(field: "commit token")
+    }
+  }
+
+  func write(to writer: inout ByteWriter) {
+    writer.write(sender)
+    writer.write(ring)
+    writer.write(hop)
+    writer.writeCount(members.count)
+    for entry in members { entry.write(to: &writer) }
+  }
+}
+
+extension CommitToken.Entry {
+  fileprivate init(reading reader: inout ByteReader) throws(WireError) {
+    node = try reader.readNode()
+    incarnation = Incarnation(try reader.read())
+    past = try reader.readFlag("past") ? CommitToken.Past(reading: &reader) : nil
+  }
+
+  fileprivate func write(to writer: inout ByteWriter) {
+    writer.write(node)
+    writer.write(incarnation.rawValue)
+    writer.write(UInt8(past == nil ? 0 : 1))
+    past?.write(to: &writer)
+  }
+}
+
+extension CommitToken.Past {
+  fileprivate init(reading reader: inout ByteReader) throws(WireError) {
+    ring = try reader.readOptionalRing()
+    aru = try reader.readSequence()
+    delivered = try reader.readSequence()
+    highest = try reader.readSequence()
+    received = try reader.readOptionalRing()
+    obligations = try reader.readRoster("obligations")
+    guard delivered <= aru, aru <= highest else { throw .malformed(field: "past") }
+  }
+
+  fileprivate func write(to writer: inout ByteWriter) {
+    writer.write(ring)
+    writer.write(aru)
+    writer.write(delivered)
+    writer.write(highest)
+    writer.write(received)
+    writer.write(obligations)
+  }
+}
