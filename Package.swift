@@ -150,6 +150,8 @@ let package = Package(
     tests("Announcements", values + ["LinkWire", "Announcements"]),
     tests("Configuration", values + ["Configuration"]),
     tests("Simulation", values + ["RingWire", "Ring", "GroupNode", "FailoverNode", "Worlds"]),
+    tests("Reactor", ["Machine", "Reactor"]),
+    tests("Transport", ["Machine", "Addresses", "Reactor", "Transport"]),
     tests("Tidy", []),
   ]
 )

@@ -1,1 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Linux system calls that Swift's Glibc module leaves out. The module is compiled without
+// _GNU_SOURCE, so calls and structures that need it are reached through syscall(2).
 #pragma once
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+extern const char *strerrorname_np(int);
+extern const char *strerrordesc_np(int);
+
+static const uint32_t wack_epoll_in = EPOLLIN;
+static const uint32_t wack_epoll_out = EPOLLOUT;
+static const uint32_t wack_epoll_ended = EPOLLERR | EPOLLHUP;
+static const int wack_mfd_flags = 1 | 2;  // MFD_CLOEXEC | MFD_ALLOW_SEALING
+static const int wack_send_flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+
+// epoll -------------------------------------------------------------------------------------
+
+static inline int wack_epoll_create(void) { return epoll_create1(EPOLL_CLOEXEC); }
+
+static inline int wack_epoll_control(int poller, int operation, int fd, uint32_t events,
+                                     uint64_t data) {
+  struct epoll_event event = {.events = events, .data = {.u64 = data}};
+  return epoll_ctl(poller, operation, fd, &event);
+}
+static inline int wack_epoll_add(int poller, int fd, uint32_t events, uint64_t data) {
+  return wack_epoll_control(poller, EPOLL_CTL_ADD, fd, events, data);
+}
+static inline int wack_epoll_modify(int poller, int fd, uint32_t events, uint64_t data) {
+  return wack_epoll_control(poller, EPOLL_CTL_MOD, fd, events, data);
+}
+static inline int wack_epoll_remove(int poller, int fd) {
+  return wack_epoll_control(poller, EPOLL_CTL_DEL, fd, 0, 0);
+}
+// Edge-triggered, so that the expiry need not be read off the timer.
+static inline int wack_epoll_add_timer(int poller, int fd, uint64_t data) {
+  return wack_epoll_control(poller, EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLET, data);
+}
+
+// timerfd, eventfd, signalfd ----------------------------------------------------------------
+
+static inline int wack_timer_create(void) {
+  return timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+}
+static inline int wack_timer_arm(int timer, int64_t seconds, int64_t nanoseconds) {
+  struct itimerspec when = {.it_value = {.tv_sec = seconds, .tv_nsec = nanoseconds}};
+  return timerfd_settime(timer, TFD_TIMER_ABSTIME, &when, NULL);
+}
+static inline int wack_event_create(int nonblocking) {
+  return eventfd(0, EFD_CLOEXEC | (nonblocking ? EFD_NONBLOCK : 0));
+}
+static inline int wack_signal_create(const sigset_t *signals) {
+  return signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+// The next pending signal, 0 for none, or -1 with errno.
+static inline int wack_signal_next(int fd) {
+  struct signalfd_siginfo info;
+  ssize_t count = read(fd, &info, sizeof info);
+  if (count == (ssize_t)sizeof info) return (int)info.ssi_signo;
+  if (count < 0 && errno != EAGAIN && errno != EINTR) return -1;
+  return 0;
+}
+
+// Sockets -----------------------------------------------------------------------------------
+
+struct wack_mmsghdr {
+  struct msghdr header;
+  unsigned int length;
+};
+
+struct wack_ucred {
+  int32_t pid;
+  uint32_t uid;
+  uint32_t gid;
+};
+
+static inline long wack_recvmmsg(int fd, struct wack_mmsghdr *messages, unsigned int count) {
+  return syscall(SYS_recvmmsg, fd, messages, count, MSG_DONTWAIT, NULL);
+}
+static inline int wack_accept(int fd) {
+  return (int)syscall(SYS_accept4, fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+}
+static inline int wack_socket(int family, int type, int nonblocking) {
+  return socket(family, type | SOCK_CLOEXEC | (nonblocking ? SOCK_NONBLOCK : 0), 0);
+}
+static inline int wack_peer_credentials(int fd, struct wack_ucred *credentials) {
+  socklen_t size = sizeof *credentials;
+  return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, credentials, &size);
+}
+
+// Processes and files -----------------------------------------------------------------------
+
+static inline int wack_pipe(int ends[2]) { return (int)syscall(SYS_pipe2, ends, O_CLOEXEC); }
+static inline int wack_memfd(const char *name) {
+  return (int)syscall(SYS_memfd_create, name, wack_mfd_flags);
+}
+static inline int wack_pidfd_open(int pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
+static inline int wack_set_name(const char *name) { return prctl(PR_SET_NAME, name, 0, 0, 0); }
+static inline int wack_set_undumpable(void) { return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); }
