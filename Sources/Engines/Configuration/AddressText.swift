@@ -123,7 +123,7 @@ enum AddressText {
       range.contains(length)
     else {
       throw Diagnostic(
-        "'\(visible(text))' is not the mask of an address with \(address.bitWidth) bits",
+        "'\(visible(text))' is not a mask: the address has \(address.bitWidth) bits",
         at: location,
         advice: "write /LENGTH with a LENGTH up to \(address.bitWidth); "
           + "a mask 255.255.255.0 is written /24"

@@ -32,6 +32,8 @@ struct Draft: Sendable {
   var preferNone: SourceLocation?
   /// Whether some managed address could not be read.
   var addressesAreDoubtful = false
+  /// How many well-formed managed addresses were met, beyond the limit too.
+  var addressCount = 0
   /// The VIFs; each is a list of addresses, perhaps empty where all of them were wrong.
   var virtualInterfaces: [[Located<InterfaceAddress>]] = []
   var networkHints: [WackamoleConfiguration.NetworkHint] = []

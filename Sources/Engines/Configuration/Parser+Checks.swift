@@ -233,37 +233,38 @@ extension Parser {
         )
       }
       for other in peers[..<index] {
-        guard let problem = Self.clash(of: peer.value, with: other.value) else { continue }
-        report(
-          Diagnostic(
-            problem + " in line \(other.location.line)",
-            at: peer.location,
-            advice: "change one of the two"
-          )
-        )
+        guard let problem = Self.clash(of: peer.value, with: other) else { continue }
+        report(Diagnostic(problem, at: peer.location, advice: "change one of the two"))
         break
       }
     }
   }
 
-  /// What makes two peers of one engine impossible.
-  static func clash(
+  /// What makes it impossible that both are peers of one engine.
+  private static func clash(
     of peer: EngineConfiguration.Peer,
-    with other: EngineConfiguration.Peer
+    with earlier: Located<EngineConfiguration.Peer>
   ) -> String? {
-    if peer.node == other.node { return "the name \(peer.node) is given twice: first" }
+    let (other, line) = (earlier.value, earlier.location.line)
+    if peer.node == other.node {
+      return "the name \(peer.node) is given twice: first in line \(line)"
+    }
     if peer.address == other.address {
-      return "\(peer.address) is given twice: first for \(other.node)"
+      return "\(peer.address) is given twice: first to \(other.node) in line \(line)"
     }
     if peer.node.digest == other.node.digest {
-      return "the names \(peer.node) and \(other.node) have the same digest; the latter stands"
+      return "the name \(peer.node) has the same digest as \(other.node) in line \(line): members "
+        + "would be mistaken for each other"
     }
     if peer.address.bitWidth != other.address.bitWidth {
-      return "\(peer.address) is of another family than \(other.address)"
+      return
+        "\(peer.address) is of another family than \(other.address) in line \(line): an engine "
+        + "uses one family"
     }
     if peer.address.isLoopback != other.address.isLoopback {
-      return "of \(peer.address) and \(other.address), one can be reached on its own machine only: "
-        + "the latter stands"
+      return
+        "of \(peer.address) and \(other.address) in line \(line), one is a loopback address: no "
+        + "other machine reaches it"
     }
     return nil
   }
@@ -275,7 +276,7 @@ extension Parser {
     if case .v6(let value) = address, value.isLinkLocal {
       return "link-local, and does not say on which link"
     }
-    return unfitness(of: whole)
+    return whole.unfitness
   }
 
   // MARK: - Time-outs
@@ -338,32 +339,6 @@ extension EngineWord {
     case .consensus: "consensus"
     case .commitLoss, .ringAnnouncement: nil
     case .node, .peers, .port, .key, .profile, .state: nil
-    }
-  }
-}
-
-extension IPAddress {
-  var isLoopback: Bool {
-    switch self {
-    case .v4(let address): address.rawValue >> 24 == 127
-    case .v6(let address): address.rawValue == 1
-    }
-  }
-}
-
-extension IPv6Address {
-  var isLinkLocal: Bool { rawValue >> 118 == 0xFE80 >> 6 }
-}
-
-extension IPPrefix {
-  /// Whether the address lies in the network of the prefix.
-  func covers(_ other: IPAddress) -> Bool {
-    switch (address, other) {
-    case (.v4(let mine), .v4(let theirs)):
-      (mine.rawValue ^ theirs.rawValue) >> UInt32(32 - length) == 0
-    case (.v6(let mine), .v6(let theirs)):
-      (mine.rawValue ^ theirs.rawValue) >> UInt128(128 - length) == 0
-    case (.v4, .v6), (.v6, .v4): false
     }
   }
 }

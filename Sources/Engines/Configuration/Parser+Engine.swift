@@ -8,7 +8,7 @@ extension Parser {
     markSeen("Engine", at: token.location)
     let block = try takeOpening(of: "Engine")
     while let element = takeElement(of: block) {
-      recovering { parser throws(Diagnostic) in
+      recovering(at: element) { parser throws(Diagnostic) in
         guard element.kind == .word, let word = EngineWord(word: element.text) else {
           let known = EngineWord.allCases.map(\.rawValue)
           throw parser.unknown(element, as: "parameter of Engine", among: known)
@@ -84,9 +84,15 @@ extension Parser {
     let block = try takeOpening(of: "Peers")
     while let element = takeElement(of: block) {
       do throws(Diagnostic) {
-        draft.peers.append(
-          Located(value: try Self.peer(element), location: element.location)
-        )
+        let peer = try Self.peer(element)
+        guard draft.peers.count < EngineConfiguration.mostPeers else {
+          throw Diagnostic(
+            "there are more than \(EngineConfiguration.mostPeers) peers",
+            at: element.location,
+            advice: "divide them among several clusters"
+          )
+        }
+        draft.peers.append(Located(value: peer, location: element.location))
       } catch {
         draft.peersAreDoubtful = true
         report(error)

@@ -36,11 +36,12 @@ extension Parser {
     in range: ClosedRange<Int>,
     or alternative: String? = nil
   ) throws(Diagnostic) -> Int {
-    let meaning = "a number" + (alternative.map { " or \($0)" } ?? "")
+    let meaning = (alternative.map { "\($0) or " } ?? "") + "a number"
     let token = try takeWord(meaning)
-    guard let value = Self.number(token.text), range.contains(value) else {
+    let value = Self.number(token.text)
+    guard let value, range.contains(value) else {
       throw Diagnostic(
-        "\(token.shown) is not \(meaning) in the range",
+        value == nil ? "\(token.shown) is not \(meaning)" : "\(token.shown) is out of range",
         at: token.location,
         advice: "write \(meaning) from \(range.lowerBound) to \(range.upperBound)"
       )

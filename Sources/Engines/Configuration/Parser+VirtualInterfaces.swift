@@ -72,7 +72,7 @@ extension Parser {
           advice: "write /\(parts.address.bitWidth), or the length of the network's prefix"
         )
       }
-      if let reason = Self.unfitness(of: prefix) {
+      if let reason = prefix.unfitness {
         throw Diagnostic(
           "\(parts.address) cannot be managed: it is \(reason)",
           at: parts.location,
@@ -80,6 +80,17 @@ extension Parser {
         )
       }
       let address = InterfaceAddress(interface: interface, prefix: prefix)
+      draft.addressCount += 1
+      guard draft.addressCount <= WackamoleConfiguration.mostAddresses else {
+        if draft.addressCount == WackamoleConfiguration.mostAddresses + 1 {
+          throw Diagnostic(
+            "there are more than \(WackamoleConfiguration.mostAddresses) managed addresses",
+            at: parts.location,
+            advice: "divide them among several clusters"
+          )
+        }
+        return nil
+      }
       if let hint = parts.hint {
         draft.networkHints.append(.init(address: address, length: hint))
       }
@@ -87,35 +98,6 @@ extension Parser {
     } catch {
       draft.addressesAreDoubtful = true
       report(error)
-      return nil
-    }
-  }
-
-  /// Why an address is not that of one host on a network; `nil` if it is.
-  static func unfitness(of prefix: IPPrefix) -> String? {
-    switch prefix.address {
-    case .v4(let address):
-      let hostBits = 32 - prefix.length
-      let host =
-        hostBits == 32 ? address.rawValue : address.rawValue & ((1 << UInt32(hostBits)) - 1)
-      switch address.rawValue >> 24 {
-      case 0: return "in 0.0.0.0/8, which means no host"
-      case 127: return "a loopback address"
-      case 224...239: return "a multicast address"
-      case 240...255: return "reserved, or the broadcast address"
-      default: break  // not ours: a number
-      }
-      guard hostBits > 1 else { return nil }
-      if host == 0 { return "the network's own address with the mask /\(prefix.length)" }
-      if host == (1 << UInt32(hostBits)) - 1 {
-        return "the broadcast address with the mask /\(prefix.length)"
-      }
-      return nil
-    case .v6(let address):
-      if address.rawValue == 0 { return "the unspecified address" }
-      if address.rawValue == 1 { return "the loopback address" }
-      if address.rawValue >> 120 == 0xFF { return "a multicast address" }
-      if address.rawValue >> 32 == 0xFFFF { return "an IPv4 address in IPv6 clothing" }
       return nil
     }
   }
@@ -152,6 +134,13 @@ extension Parser {
   private mutating func addPreference(_ token: Token) {
     do throws(Diagnostic) {
       let parts = try AddressText.parts(token)
+      guard draft.preferences.count < WackamoleConfiguration.mostAddresses else {
+        throw Diagnostic(
+          "there are more than \(WackamoleConfiguration.mostAddresses) preferences",
+          at: parts.location,
+          advice: "write a network that covers several of them"
+        )
+      }
       let length = parts.length ?? parts.address.bitWidth
       guard let prefix = IPPrefix(address: parts.address, length: length) else { return }
       draft.preferences.append(Located(value: prefix, location: parts.location))

@@ -59,7 +59,7 @@ extension Parser {
       }
     } catch {
       report(error)
-      if token.kind != .close { skipToStatement() }
+      if token.kind != .close { skipToStatement(after: token) }
     }
   }
 
@@ -148,7 +148,7 @@ extension Parser {
     var empty = true
     while let element = takeElement(of: block) {
       empty = false
-      recovering { parser throws(Diagnostic) in
+      recovering(at: element) { parser throws(Diagnostic) in
         guard element.kind == .word, let word = BalanceWord(word: element.text) else {
           let known = BalanceWord.allCases.map(\.rawValue)
           throw parser.unknown(element, as: "parameter of Balance", among: known)
@@ -178,7 +178,7 @@ extension Parser {
           _ = parser.take()
           return nil
         }
-        return try parser.takeNumber(in: 0...1_000_000, or: "All")
+        return UInt16(try parser.takeNumber(in: 0...65_534, or: "All"))
       }
     }
   }
@@ -191,6 +191,8 @@ struct Block {
   /// What the braces belong to, for messages.
   let name: String
   let opening: SourceLocation
+  /// The opening brace is missing, which has been reported.
+  var isAssumed = false
 }
 
 extension Parser {
@@ -206,13 +208,16 @@ extension Parser {
 
   mutating func report(_ diagnostic: Diagnostic) { collector.report(diagnostic) }
 
-  /// Runs `body`; after an error goes on at the next statement.
-  mutating func recovering(_ body: (inout Self) throws(Diagnostic) -> Void) {
+  /// Runs `body` for the parameter that `token` begins; after an error goes on at the next one.
+  mutating func recovering(
+    at token: Token,
+    _ body: (inout Self) throws(Diagnostic) -> Void
+  ) {
     do throws(Diagnostic) {
       try body(&self)
     } catch {
       report(error)
-      skipToStatement()
+      skipToStatement(after: token)
     }
   }
 
@@ -251,15 +256,17 @@ extension Parser {
     return try value(&self)
   }
 
+  /// Reads an opening brace; where a word stands instead, reports that and goes on behind it.
   mutating func takeOpening(of name: String) throws(Diagnostic) -> Block {
-    guard next.kind == .open else {
-      throw Diagnostic(
-        "expected { after \(name), found \(next.shown)",
-        at: next.location,
-        advice: "write \(name) { ... }"
-      )
-    }
-    return Block(name: name, opening: take().location)
+    guard next.kind != .open else { return Block(name: name, opening: take().location) }
+    let missing = Diagnostic(
+      "expected { after \(name), found \(next.shown)",
+      at: next.location,
+      advice: "write \(name) { ... }"
+    )
+    guard next.kind == .word, !beginsStatement(at: position) else { throw missing }
+    report(missing)
+    return Block(name: name, opening: next.location, isAssumed: true)
   }
 
   /// Reads the next token within braces; `nil` once they are closed.
@@ -273,6 +280,7 @@ extension Parser {
       _ = take()
       return nil
     case .end:
+      if block.isAssumed { return nil }
       report(
         Diagnostic(
           "the { of \(block.name) is not closed",
@@ -282,6 +290,7 @@ extension Parser {
       )
       return nil
     case .word where beginsStatement(at: position):
+      if block.isAssumed { return nil }
       report(
         Diagnostic(
           "the { of \(block.name) in line \(block.opening.line) is not closed before "
@@ -300,34 +309,63 @@ extension Parser {
     Diagnostic("the braces of \(block.name) are empty", at: block.opening, advice: advice)
   }
 
-  /// Whether a statement's first word stands there, as far as one token more can tell.
+  /// Whether a statement's first word stands there: one that begins its line, or that `=` or `{`
+  /// follows.
   private func beginsStatement(at position: Int) -> Bool {
-    let token = tokens[position]
-    guard token.kind == .word, let follower = tokens[position...].dropFirst().first?.kind,
-      StatementWord(word: token.text) != nil || LaterStatementWord(word: token.text) != nil
+    let text = tokens[position].text
+    guard tokens[position].kind == .word,
+      StatementWord(word: text) != nil || LaterStatementWord(word: text) != nil
+        || RemovedStatementWord(word: text) != nil
     else { return false }
+    return tokens[position].startsLine || hasValue(at: position)
+  }
+
+  /// Whether a parameter of some block stands there, and is followed by `=` or `{`.
+  private func beginsParameter(at position: Int) -> Bool {
+    let text = tokens[position].text
+    guard tokens[position].kind == .word,
+      EngineWord(word: text) != nil || BalanceWord(word: text) != nil
+    else { return false }
+    return hasValue(at: position)
+  }
+
+  private func hasValue(at position: Int) -> Bool {
+    guard let follower = tokens[position...].dropFirst().first?.kind else { return false }
     return follower == .equals || follower == .open
   }
 
   /// Moves to where the next statement or parameter probably begins, past whole pairs of braces.
-  private mutating func skipToStatement() {
-    var openings: [SourceLocation] = []
-    while true {
+  ///
+  /// `token` was read last.
+  private mutating func skipToStatement(after token: Token) {
+    var openings = token.kind == .open ? [token.location] : []
+    while next.kind != .end {
       let token = next
       switch token.kind {
-      case .end:
-        if let opening = openings.first {
-          report(Diagnostic("this { is not closed", at: opening, advice: "add a } where it ends"))
-        }
-        return
       case .open: openings.append(token.location)
       case .close:
         guard openings.popLast() != nil else { return }
+      case .word where openings.isEmpty:
+        if token.startsLine || beginsStatement(at: position) || beginsParameter(at: position) {
+          return
+        }
+      case .string where openings.isEmpty:
+        if token.startsLine { return }
       case .word:
-        if openings.isEmpty, token.startsLine || beginsStatement(at: position) { return }
-      case .string, .equals: break
+        // Within braces only a statement that this version has says that they should have ended.
+        guard token.startsLine, hasValue(at: position), StatementWord(word: token.text) != nil
+        else { break }
+        reportUnclosed(openings)
+        return
+      case .string, .equals, .end: break
       }
       _ = take()
     }
+    reportUnclosed(openings)
+  }
+
+  private mutating func reportUnclosed(_ openings: [SourceLocation]) {
+    guard let opening = openings.first else { return }
+    report(Diagnostic("this { is not closed", at: opening, advice: "add a } where it ends"))
   }
 }

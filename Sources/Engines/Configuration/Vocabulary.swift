@@ -92,7 +92,9 @@ func nearest(to word: String, among candidates: [String]) -> String? {
   var best: (distance: Int, candidate: String)?
   for candidate in candidates {
     let distance = editDistance(wanted, Array(asciiLowercased(candidate).utf8))
-    guard distance <= max(1, wanted.count / 3), distance < best?.distance ?? .max else { continue }
+    guard distance <= max(1, (wanted.count + 1) / 3), distance < best?.distance ?? .max else {
+      continue
+    }
     best = (distance, candidate)
   }
   return best?.candidate

@@ -9,6 +9,8 @@ package import GroupModel
 package struct WackamoleConfiguration: Sendable, Equatable {
   /// The most bytes a configuration file may have.
   package static let longestText = 1 << 20
+  /// The most addresses that can be managed, those in sets included.
+  package static let mostAddresses = 4_096
 
   package var backend: Backend
   package var group: GroupName
@@ -54,9 +56,9 @@ extension WackamoleConfiguration {
     /// The time between two rounds; longer than 0.
     package var interval: Duration = .seconds(10)
     /// The most VIFs one node takes over in a round; `nil`: as many as there are, 0: none ever.
-    package var acquisitionsPerRound: Int?
+    package var acquisitionsPerRound: UInt16?
 
-    package init(interval: Duration = .seconds(10), acquisitionsPerRound: Int? = nil) {
+    package init(interval: Duration = .seconds(10), acquisitionsPerRound: UInt16? = nil) {
       (self.interval, self.acquisitionsPerRound) = (interval, acquisitionsPerRound)
     }
   }
@@ -88,6 +90,8 @@ extension WackamoleConfiguration {
 package struct EngineConfiguration: Sendable, Equatable {
   /// The port used unless one is configured.
   package static let defaultPort: UInt16 = 4813
+  /// The most members of one ring.
+  package static let mostPeers = 128
 
   /// This machine; always one of `peers`.
   package var node: NodeID
