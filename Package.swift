@@ -146,8 +146,14 @@ let package = Package(
     tests("Machine", values),
     tests("RingWire", values + ["RingWire"]),
     tests("Ring", values + ["RingWire", "Ring"]),
+    tests("FailoverWire", values + ["FailoverWire"]),
+    tests("LinkWire", values + ["LinkWire"]),
     tests("Failover", values + ["FailoverWire", "Failover"]),
     tests("Announcements", values + ["LinkWire", "Announcements"]),
+    tests(
+      "FailoverNode",
+      values + ["FailoverWire", "LinkWire", "Failover", "Announcements", "FailoverNode"]
+    ),
     tests("Configuration", values + ["Configuration"]),
     tests("Simulation", values + ["RingWire", "Ring", "GroupNode", "FailoverNode", "Worlds"]),
     tests("Reactor", ["Machine", "Reactor"]),

@@ -1,26 +1,50 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import Addresses
+package import FailoverWire
+internal import GroupModel
 package import Machine
 
 /// Decides with its peers, through one group, who holds which VIF.
+///
+///     disconnected -> joining -> view -+-> all of one synced set ---------> running
+///          ^                           +-> others too -> exchanging --all--> running
+///          |                                     ^          |                 |
+///          +------ backend lost, or left         +-- view --+------ view -----+
+///
+/// The table of who is to hold what is replicated: it changes only by ordered messages and views,
+/// and by pure functions of itself. Members that moved together through every view since their last
+/// exchange have the same table, so a departure needs no message. What this node does with its
+/// interfaces follows from the table, with one exception: what it cannot hold, it removes at once.
+///
+/// Guarantees: within a view nobody acquires a VIF while another member has it; two members have
+/// it only if two synced sets brought it to a merge, until the loser has removed it.
 package struct FailoverEngine: StateMachine {
-  private let settings: Settings
+  let settings: Settings
+  var session: Session
+  var links: Links
+  /// One for each configured VIF, in order.
+  var holdings: [Holding]
+  var departure: Departure?
+  var dropped = Drops()
 
-  package init(_ settings: Settings) { self.settings = settings }
+  /// The end of this member.
+  enum Departure: Sendable, Equatable {
+    /// Removes everything, tells the others, and disconnects.
+    case leaving(deadline: Instant, disconnecting: Bool)
+    case departed
+  }
 
-  package var nextDeadline: Instant? { nil }
-
-  /// What this member knows and does.
-  package var status: Status {
-    Status(
-      node: settings.node,
-      phase: .disconnected,
-      members: [],
-      vifs: [],
-      interfaces: [],
-      degraded: [],
-      dropped: Drops()
+  package init(_ settings: Settings) {
+    self.settings = settings
+    links = Links(vifs: settings.vifs)
+    holdings = settings.vifs.map { Holding($0, at: .boot) }
+    let me = MemberID(node: settings.node, process: settings.node.name)
+    session = Session(
+      me: me,
+      facts: Facts(vifs: []),
+      stage: .disconnected,
+      maturesAt: .boot
     )
   }
 
@@ -28,7 +52,54 @@ package struct FailoverEngine: StateMachine {
     _ event: Event,
     at now: Instant,
     into effects: inout EffectQueue<Effect>
-  ) {}
+  ) {
+    guard departure != .departed else { return }
+    var turn = Turn(at: now, view: session.view?.id)
+    switch event {
+    case .group(let event): handle(event, in: &turn)
+    case .refused(let request, let refusal): refused(request, refusal, in: &turn)
+    case .link(let name, let state):
+      if links.update(name, to: state, at: now, settling: settings.settle) {
+        links.forgive(settings.vifs, on: name)
+        turn.emit(.note(.link(name, state)))
+      }
+    case .acquired(let vif, let outcome): acquired(vif, outcome, in: &turn)
+    case .released(let vif, let outcome): released(vif, outcome, in: &turn)
+    case .leave: beginLeaving(in: &turn)
+    }
+    finish(&turn)
+    for effect in turn.effects { effects.append(effect) }
+  }
 
-  package mutating func advance(to now: Instant, into effects: inout EffectQueue<Effect>) {}
+  /// What follows from everything that one event, or the time, changed.
+  mutating func finish(_ turn: inout Turn) {
+    if session.isRunning { session.table.plan(journal: &turn.journal) }
+    digest(&turn)
+    watchRemovals(at: turn.now)
+    reconcile(&turn)
+    tellFacts(&turn)
+    answerRemovals(&turn)
+    announceOwed(&turn)
+    progressDeparture(&turn)
+  }
+
+  /// The replicated table, for comparison between members; `nil` outside a settled view.
+  package var replicated: StateReport? {
+    guard session.isRunning, let view = session.view else { return nil }
+    return session.table.exact(for: view.id)
+  }
+}
+
+/// One event being handled: when, what changes, and what follows.
+struct Turn {
+  let now: Instant
+  var journal: Journal
+  private(set) var effects: [FailoverEngine.Effect] = []
+
+  init(at now: Instant, view: ViewID?) {
+    self.now = now
+    journal = Journal(view: view ?? ViewID(epoch: 0, origin: 0, index: 0))
+  }
+
+  mutating func emit(_ effect: FailoverEngine.Effect) { effects.append(effect) }
 }

@@ -37,6 +37,8 @@ extension FailoverEngine {
     case facts(MemberID, VIFID, Readiness, ViewID)
     case connected(MemberID)
     case disconnected(DisconnectReason)
+    /// The port refuses a message for good.
+    case notSent(GroupRefusal)
     case stalled
     case resumed
     case leaving
@@ -127,6 +129,7 @@ extension FailoverEngine.Note: CustomStringConvertible {
       "\(vif): \(member) is \(readiness), view \(view)"
     case .connected(let me): "connected as \(me)"
     case .disconnected(let reason): "disconnected: \(Self.text(reason))"
+    case .notSent(let refusal): "the group refuses a message: \(refusal)"
     case .stalled: "the loop stalled: nothing is acquired until the ring is known to stand"
     case .resumed: "the ring stands: acting again"
     case .leaving: "leaving: releasing everything"

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+internal import Addresses
+internal import FailoverWire
+internal import Machine
+
+/// What this node has done with one of its VIFs.
+struct Holding: Sendable, Equatable {
+  let vif: VirtualInterface
+  var presence = Presence.absent
+  /// The removal that was answered last, so that it is answered once.
+  var answered: MoveID?
+  /// The removal whose failure was told last.
+  var confessed: MoveID?
+  /// It is to be announced as soon as that may be.
+  var owesAnnouncement = false
+  /// When to announce once more after a merge.
+  var announcesAgain: Instant?
+  /// For status: when and why holder or state last changed.
+  var since: Instant
+  var reason: String
+
+  /// Whether the addresses are on the interfaces; at most one kernel request is under way.
+  enum Presence: Sendable, Equatable {
+    case absent
+    case adding
+    case present
+    case removing
+    /// A removal failed; it is tried again then.
+    case stuck(retry: Instant)
+  }
+
+  init(_ vif: VirtualInterface, at now: Instant) {
+    self.vif = vif
+    since = now
+    reason = "not assigned yet"
+  }
+
+  var isAbsent: Bool { presence == .absent }
+
+  var retry: Instant? {
+    switch presence {
+    case .stuck(let retry): retry
+    case .absent, .adding, .present, .removing: nil
+    }
+  }
+}
