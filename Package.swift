@@ -76,6 +76,7 @@ let package = Package(
     shim("CLinux"),
     shim("CNetlink", pkgConfig: "libnl-route-3.0"),
     shim("CPcap"),
+    shim("CSodium"),
 
     // Values: the standard library only.
     layer("Values", "Machine"),
@@ -90,6 +91,7 @@ let package = Package(
 
     // Engines: pure state machines.
     layer("Engines", "Ring", values + ["RingWire"]),
+    layer("Engines", "Sealing", values + ["RingWire"]),
     layer("Engines", "Failover", values + ["FailoverWire"]),
     layer("Engines", "Announcements", values + ["LinkWire"]),
     layer("Engines", "Configuration", values),
@@ -123,6 +125,7 @@ let package = Package(
     layer("Shells", "Transport", ["Machine", "Addresses", "Reactor"]),
     layer("Shells", "Netlink", ["Machine", "Addresses", "CNetlink"]),
     layer("Shells", "Capture", ["Machine", "Addresses", "CPcap"]),
+    layer("Shells", "Seal", ["RingWire", "CSodium"]),
     .target(
       name: "DaemonKit",
       dependencies: ["Machine", "Reactor", .product(name: "Logging", package: "swift-log")],
@@ -130,13 +133,18 @@ let package = Package(
       swiftSettings: common
     ),
 
-    // Programs.
+    // Programs, and what several of them share.
+    layer(
+      "Programs",
+      "EmbeddedRing",
+      values + ["RingWire", "Ring", "GroupNode", "Reactor", "Transport"]
+    ),
     program(
       "wackamole",
       [
         "Machine", "Bytes", "Addresses", "GroupModel", "RingWire", "FailoverWire", "LinkWire",
         "Ring", "Failover", "Announcements", "Configuration", "GroupNode", "FailoverNode",
-        "Reactor", "Transport", "Netlink", "Capture", "DaemonKit",
+        "EmbeddedRing", "Reactor", "Transport", "Netlink", "Capture", "DaemonKit",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]
     ),
@@ -156,6 +164,8 @@ let package = Package(
     ),
     tests("Configuration", values + ["Configuration"]),
     tests("Simulation", values + ["RingWire", "Ring", "GroupNode", "FailoverNode", "Worlds"]),
+    tests("Sealing", values + ["RingWire", "Sealing"]),
+    tests("Seal", ["RingWire", "Seal"]),
     tests("Reactor", ["Machine", "Reactor"]),
     tests("Transport", ["Machine", "Addresses", "Reactor", "Transport"]),
     tests("Tidy", []),

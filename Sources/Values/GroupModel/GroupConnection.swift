@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Machine
-
 /// What a user asks of a ``GroupConnection``.
 package enum GroupRequest: Sendable, Equatable {
   case join(GroupName)
@@ -43,17 +41,16 @@ package enum GroupRefusal: Error, Sendable, Equatable {
 
 /// The port to group communication that fail-over and logging use, whatever carries it.
 ///
-/// Adapters: the embedded engine, a Spread session, Corosync CPG. An adapter never blocks. Its
-/// events reach the user through the queue it is given, in the order of the backend.
-package protocol GroupConnection {
+/// Adapters: the embedded engine, a Spread session, Corosync CPG. An adapter belongs to one loop
+/// and never blocks it.
+package protocol GroupConnection: AnyObject {
   var capabilities: GroupCapabilities { get }
 
-  /// Takes a request; what follows from it arrives as events.
+  /// Takes a request; what follows from it reaches the handler later, never within this call.
   ///
   /// - Throws: why the request was not taken; then it has no effect at all.
-  mutating func submit(
-    _ request: GroupRequest,
-    at now: Instant,
-    into events: inout EffectQueue<GroupEvent>
-  ) throws(GroupRefusal)
+  func submit(_ request: GroupRequest) throws(GroupRefusal)
+
+  /// Names who is told of events, in the backend's order; to be called before the loop runs.
+  func deliver(to handler: @escaping (GroupEvent) -> Void)
 }

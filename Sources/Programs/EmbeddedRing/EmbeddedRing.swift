@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import GroupModel
+package import GroupNode
+package import Reactor
+package import Ring
+
+/// The embedded engine as a ``GroupConnection``: a group node, its socket and its stored bound.
+package final class EmbeddedRing: GroupConnection {
+  package let capabilities: GroupCapabilities = [
+    .safe, .transitional, .cameTogether, .openGroups,
+  ]
+
+  private let link: PacketLink
+  private let store: (UInt64) -> Void
+  private let noted: (RingEngine.Note) -> Void
+  private var handler: (GroupEvent) -> Void = { _ in }
+  /// Set once, at the end of the initialiser.
+  private var driver: Driver<GroupNode>?
+
+  /// Connects the node to the loop.
+  ///
+  /// `store` writes a bound to stable storage off the loop, and calls ``stored(_:)`` on it later.
+  /// `noted` is told what an operator may want to read.
+  package init(
+    node: GroupNode,
+    link: PacketLink,
+    loop: EventLoop,
+    store: @escaping (UInt64) -> Void,
+    noted: @escaping (RingEngine.Note) -> Void
+  ) throws(SystemError) {
+    (self.link, self.store, self.noted) = (link, store, noted)
+    let driver = Driver(node) { [unowned self] in perform($0) }
+    self.driver = driver
+    driver.schedule(on: loop)
+    try link.deliver(on: loop) { driver.feed(.received($0)) }
+  }
+
+  /// The ring's counters and present membership.
+  package var engine: RingEngine? { driver?.machine.engine }
+
+  package func deliver(to handler: @escaping (GroupEvent) -> Void) { self.handler = handler }
+
+  package func submit(_ request: GroupRequest) throws(GroupRefusal) {
+    guard let driver else { throw .disconnected }
+    if case .multicast(_, _, _, let payload) = request {
+      let limit = driver.machine.longestMessage
+      guard payload.count <= limit else { throw .tooLong(limit: limit) }
+      guard !driver.machine.isCongested else { throw .congested }
+    }
+    driver.feed(.request(request))
+  }
+
+  /// Reports that the bound is on stable storage.
+  package func stored(_ bound: UInt64) { driver?.feed(.stored(bound: bound)) }
+
+  private func perform(_ effect: GroupNode.Effect) {
+    switch effect {
+    case .send(let packet, let node): link.send(packet, to: node)
+    case .multicast(let packet, let roster): link.send(packet, to: roster)
+    case .store(let bound): store(bound)
+    case .drain:
+      // What is fed now waits behind the present effects, and the end of it behind that.
+      link.drain { driver?.feed(.received($0)) }
+      driver?.feed(.drained)
+    case .group(let event): handler(event)
+    case .note(let note): noted(note)
+    }
+  }
+}

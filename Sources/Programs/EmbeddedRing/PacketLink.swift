@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Addresses
+import Bytes
+package import GroupModel
+package import Reactor
+package import RingWire
+package import Transport
+
+/// The ring's packets on the wire: one UDP socket, and the addresses of the configured members.
+///
+/// Datagrams that are not of this cluster, not of a configured member or do not come from that
+/// member's address are dropped and counted.
+package final class PacketLink {
+  package struct Member: Sendable, Equatable {
+    package let node: NodeID
+    package let endpoint: Endpoint
+
+    package init(node: NodeID, endpoint: Endpoint) {
+      (self.node, self.endpoint) = (node, endpoint)
+    }
+  }
+
+  /// Datagrams that were not handed up, by reason.
+  package struct Drops: Sendable, Equatable {
+    package fileprivate(set) var malformed: UInt64 = 0
+    package fileprivate(set) var otherCluster: UInt64 = 0
+    /// From a node that is not configured, or from an address that is not that node's.
+    package fileprivate(set) var stranger: UInt64 = 0
+    package fileprivate(set) var own: UInt64 = 0
+  }
+
+  package private(set) var drops = Drops()
+
+  private let socket: UDPSocket
+  private let me: NodeID
+  private let peers: [Member]
+  private let cluster: UInt64
+  private let boot: BootID
+  private var counter: UInt64 = 0
+
+  /// Binds this node's own endpoint, which must be among `members`.
+  package init(
+    me: NodeID,
+    members: [Member],
+    cluster: UInt64,
+    boot: BootID
+  ) throws(SystemError) {
+    guard let own = members.first(where: { $0.node == me }) else {
+      throw SystemError("find the address of \\(me) among the members", Errno(22))
+    }
+    socket = try UDPSocket(bind: own.endpoint)
+    peers = members.filter { $0.node != me }
+    (self.me, self.cluster, self.boot) = (me, cluster, boot)
+  }
+
+  /// What the socket counted.
+  package var statistics: UDPStatistics { socket.statistics }
+
+  /// Hands packets to `receive` as they arrive.
+  package func deliver(
+    on loop: EventLoop,
+    to receive: @escaping (Packet) -> Void
+  ) throws(SystemError) {
+    _ = try socket.deliver(on: loop) { [self] bytes, origin in
+      if let packet = decode(bytes, from: origin) { receive(packet) }
+    }
+  }
+
+  /// Hands over every packet that waits in the socket.
+  package func drain(to receive: (Packet) -> Void) {
+    socket.drain { bytes, origin in
+      if let packet = decode(bytes, from: origin) { receive(packet) }
+    }
+  }
+
+  /// Sends to one member; a node that is not configured is not sent to.
+  package func send(_ packet: Packet, to node: NodeID) {
+    guard let peer = peers.first(where: { $0.node == node }) else { return }
+    socket.send(encode(packet), to: peer.endpoint)
+  }
+
+  /// Sends to those of the members that are configured, this node excepted.
+  package func send(_ packet: Packet, to roster: Roster) {
+    let datagram = encode(packet)
+    for peer in peers where roster.contains(peer.node) { socket.send(datagram, to: peer.endpoint) }
+  }
+
+  private func encode(_ packet: Packet) -> [UInt8] {
+    counter += 1
+    let header = DatagramHeader(kind: packet.kind, cluster: cluster, counter: counter, boot: boot)
+    return Datagram.encode(packet, header: header)
+  }
+
+  private func decode(_ bytes: [UInt8], from origin: Endpoint) -> Packet? {
+    guard let (header, packet) = try? Datagram.decode(bytes[...]) else {
+      drops.malformed &+= 1
+      return nil
+    }
+    guard header.cluster == cluster else {
+      drops.otherCluster &+= 1
+      return nil
+    }
+    guard packet.sender != me else {
+      drops.own &+= 1
+      return nil
+    }
+    guard peers.contains(where: { $0.node == packet.sender && $0.endpoint == origin }) else {
+      drops.stranger &+= 1
+      return nil
+    }
+    return packet
+  }
+}
