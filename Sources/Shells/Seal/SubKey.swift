@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import CSodium
+internal import RingWire
 
 /// The key of one boot of one member: it seals what that member sends until it restarts.
 ///
@@ -47,65 +48,45 @@ package final class SubKey {
     state.deallocate()
   }
 
-  /// Appends the sealed form of `plain`, its length plus the tag's, to `output`.
+  /// Encrypts the body of a datagram in place and fills in its tag.
   ///
-  /// `counter` must never be used twice with one sub-key; `header` is authenticated with it.
-  package func seal(
-    _ plain: ArraySlice<UInt8>,
-    header: ArraySlice<UInt8>,
-    counter: UInt64,
-    into output: inout [UInt8]
-  ) {
-    let start = output.count
-    output.append(contentsOf: repeatElement(0, count: plain.count + Cipher.tagLength))
-    output.withUnsafeMutableBufferPointer { output in
-      guard let base = output.baseAddress else { return }
-      plain.withUnsafeBufferPointer { plain in
-        header.withUnsafeBufferPointer { header in
-          seal_encrypt(
-            CInt(cipher.rawValue),
-            state,
-            base + start,
-            plain.baseAddress,
-            plain.count,
-            header.baseAddress,
-            header.count,
-            counter
-          )
-        }
-      }
+  /// `counter`, which is the header's, must never be used twice with one sub-key. A datagram without
+  /// room for a header is left alone.
+  package func seal(_ datagram: inout [UInt8], counter: UInt64) {
+    guard datagram.count >= DatagramHeader.size else { return }
+    datagram.withUnsafeMutableBufferPointer { buffer in
+      guard let base = buffer.baseAddress else { return }
+      seal_encrypt(
+        CInt(cipher.rawValue),
+        state,
+        base + DatagramHeader.size,
+        buffer.count - DatagramHeader.size,
+        base + DatagramHeader.tagOffset,
+        base,
+        DatagramHeader.tagOffset,
+        counter
+      )
     }
   }
 
-  /// Returns what was sealed, or `nil` if one bit of it, of the header or of the key differs.
-  package func open(
-    _ sealed: ArraySlice<UInt8>,
-    header: ArraySlice<UInt8>,
-    counter: UInt64
-  ) -> [UInt8]? {
-    guard sealed.count >= Cipher.tagLength else { return nil }
-    let length = sealed.count - Cipher.tagLength
-    var authentic = false
-    // One byte more than needed, so that there is a buffer for an empty message too.
-    let plain = [UInt8](unsafeUninitializedCapacity: length + 1) { buffer, filled in
-      sealed.withUnsafeBufferPointer { sealed in
-        header.withUnsafeBufferPointer { header in
-          guard let target = buffer.baseAddress, let source = sealed.baseAddress else { return }
-          authentic =
-            seal_decrypt(
-              CInt(cipher.rawValue),
-              state,
-              target,
-              source,
-              sealed.count,
-              header.baseAddress,
-              header.count,
-              counter
-            ) == 0
-        }
-      }
-      filled = authentic ? length : 0
+  /// Decrypts the body of a datagram in place.
+  ///
+  /// Returns false, and leaves the body of no use, if one bit of it, of the header, of the tag or of
+  /// the key differs from what was sealed.
+  package func open(_ datagram: inout [UInt8], counter: UInt64) -> Bool {
+    guard datagram.count >= DatagramHeader.size else { return false }
+    return datagram.withUnsafeMutableBufferPointer { buffer in
+      guard let base = buffer.baseAddress else { return false }
+      return seal_decrypt(
+        CInt(cipher.rawValue),
+        state,
+        base + DatagramHeader.size,
+        buffer.count - DatagramHeader.size,
+        base + DatagramHeader.tagOffset,
+        base,
+        DatagramHeader.tagOffset,
+        counter
+      ) == 0
     }
-    return authentic ? plain : nil
   }
 }
