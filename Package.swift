@@ -125,7 +125,7 @@ let package = Package(
     layer("Shells", "Transport", ["Machine", "Addresses", "Reactor"]),
     layer("Shells", "Netlink", ["Machine", "Addresses", "CNetlink"]),
     layer("Shells", "Capture", ["Machine", "Addresses", "CPcap"]),
-    layer("Shells", "Seal", ["RingWire", "CSodium"]),
+    layer("Shells", "Seal", ["GroupModel", "RingWire", "CSodium"]),
     .target(
       name: "DaemonKit",
       dependencies: ["Machine", "Reactor", .product(name: "Logging", package: "swift-log")],
@@ -137,7 +137,7 @@ let package = Package(
     layer(
       "Programs",
       "EmbeddedRing",
-      values + ["RingWire", "Ring", "GroupNode", "Reactor", "Transport"]
+      values + ["RingWire", "Ring", "Sealing", "GroupNode", "Reactor", "Transport", "Seal"]
     ),
     program(
       "wackamole",
@@ -165,7 +165,7 @@ let package = Package(
     tests("Configuration", values + ["Configuration"]),
     tests("Simulation", values + ["RingWire", "Ring", "GroupNode", "FailoverNode", "Worlds"]),
     tests("Sealing", values + ["RingWire", "Sealing"]),
-    tests("Seal", ["RingWire", "Seal"]),
+    tests("Seal", ["GroupModel", "RingWire", "Seal"]),
     tests("Reactor", ["Machine", "Reactor"]),
     tests("Transport", ["Machine", "Addresses", "Reactor", "Transport"]),
     tests("Tidy", []),

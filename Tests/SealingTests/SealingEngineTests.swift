@@ -52,7 +52,7 @@ private struct Wire {
       counter: host.counter + 1,
       boot: host.boot
     )
-    let sealed = SealingEngine.Sealed(header: header, origin: host.endpoint, datagram: [])
+    let sealed = SealingEngine.Sealed(header: header, origin: host.endpoint)
     let datagram = Datagram(sealed: sealed, body: body)
     recorded.append(datagram)
     return datagram
@@ -169,7 +169,7 @@ struct SealingEngineTests {
     func sealed(_ change: (inout DatagramHeader) -> Void) -> Wire.Datagram {
       var header = good.sealed.header
       change(&header)
-      let sealed = SealingEngine.Sealed(header: header, origin: good.sealed.origin, datagram: [])
+      let sealed = SealingEngine.Sealed(header: header, origin: good.sealed.origin)
       return Wire.Datagram(sealed: sealed, body: good.body)
     }
     try wire.deliver(sealed { $0.cluster = 8 }, to: "b")
@@ -202,7 +202,7 @@ struct SealingEngineTests {
     for boot in 0..<10_000 as Range<UInt64> {
       var header = good.sealed.header
       header.boot = BootID(boot, 9, 9, 9)
-      let sealed = SealingEngine.Sealed(header: header, origin: good.sealed.origin, datagram: [])
+      let sealed = SealingEngine.Sealed(header: header, origin: good.sealed.origin)
       try wire.deliver(Wire.Datagram(sealed: sealed, body: good.body), to: "b")
     }
     #expect((wire.hosts["b"]?.engine.asked.count ?? 0) <= 64)

@@ -20,11 +20,9 @@ package struct SealingEngine: StateMachine {
   package struct Sealed: Sendable, Equatable {
     package let header: DatagramHeader
     package let origin: Endpoint
-    /// The whole datagram, header included.
-    package let datagram: ArraySlice<UInt8>
 
-    package init(header: DatagramHeader, origin: Endpoint, datagram: ArraySlice<UInt8>) {
-      (self.header, self.origin, self.datagram) = (header, origin, datagram)
+    package init(header: DatagramHeader, origin: Endpoint) {
+      (self.header, self.origin) = (header, origin)
     }
   }
 
@@ -139,6 +137,9 @@ package struct SealingEngine: StateMachine {
     case .opened(let sealed, let body): open(sealed, body: body, at: now, into: &effects)
     }
   }
+
+  /// Counts a datagram whose header could not be read.
+  package mutating func countMalformed() { drop(.malformed) }
 
   // MARK: - Before opening
 

@@ -9,7 +9,7 @@ package import Transport
 
 /// The ring's packets on the wire: one UDP socket, and the addresses of the configured members.
 ///
-/// Datagrams that are not of this cluster, not of a configured member or do not come from that
+/// Sealed datagrams are judged by a ``PacketSealer``. Others that are not of this cluster, not of a configured member or do not come from that
 /// member's address are dropped and counted.
 package final class PacketLink {
   package struct Member: Sendable, Equatable {
@@ -37,21 +37,25 @@ package final class PacketLink {
   private let peers: [Member]
   private let cluster: UInt64
   private let boot: BootID
+  private let sealer: PacketSealer?
   private var counter: UInt64 = 0
 
   /// Binds this node's own endpoint, which must be among `members`.
+  ///
+  /// Without a sealer datagrams are neither secret nor authentic.
   package init(
     me: NodeID,
     members: [Member],
     cluster: UInt64,
-    boot: BootID
+    boot: BootID,
+    sealer: PacketSealer?
   ) throws(SystemError) {
     guard let own = members.first(where: { $0.node == me }) else {
-      throw SystemError("find the address of \\(me) among the members", Errno(22))
+      throw SystemError("find the address of \(me) among the members", Errno(22))
     }
     socket = try UDPSocket(bind: own.endpoint)
     peers = members.filter { $0.node != me }
-    (self.me, self.cluster, self.boot) = (me, cluster, boot)
+    (self.me, self.cluster, self.boot, self.sealer) = (me, cluster, boot, sealer)
   }
 
   /// What the socket counted.
@@ -63,14 +67,14 @@ package final class PacketLink {
     to receive: @escaping (Packet) -> Void
   ) throws(SystemError) {
     _ = try socket.deliver(on: loop) { [self] bytes, origin in
-      if let packet = decode(bytes, from: origin) { receive(packet) }
+      if let packet = open(bytes, from: origin) { receive(packet) }
     }
   }
 
   /// Hands over every packet that waits in the socket.
   package func drain(to receive: (Packet) -> Void) {
     socket.drain { bytes, origin in
-      if let packet = decode(bytes, from: origin) { receive(packet) }
+      if let packet = open(bytes, from: origin) { receive(packet) }
     }
   }
 
@@ -87,12 +91,16 @@ package final class PacketLink {
   }
 
   private func encode(_ packet: Packet) -> [UInt8] {
+    if let sealer { return sealer.seal(packet) }
     counter += 1
     let header = DatagramHeader(kind: packet.kind, cluster: cluster, counter: counter, boot: boot)
     return Datagram.encode(packet, header: header)
   }
 
-  private func decode(_ bytes: [UInt8], from origin: Endpoint) -> Packet? {
+  private func open(_ bytes: [UInt8], from origin: Endpoint) -> Packet? {
+    if let sealer {
+      return sealer.open(bytes, from: origin) { socket.send($0, to: $1) }
+    }
     guard let (header, packet) = try? Datagram.decode(bytes[...]) else {
       drops.malformed &+= 1
       return nil

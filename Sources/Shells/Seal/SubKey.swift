@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import CSodium
-internal import RingWire
+package import GroupModel
+package import RingWire
 
 /// The key of one boot of one member: it seals what that member sends until it restarts.
 ///
@@ -12,35 +13,33 @@ package final class SubKey {
   package enum Failure: Error, Equatable {
     /// The library or this processor cannot do the cipher.
     case unavailable(Cipher)
-    /// A key must be 32 bytes.
-    case keyLength(Int)
+    /// There is no key at all.
+    case noKey
   }
 
   package let cipher: Cipher
   /// The key, or the expanded key schedule of AES-256-GCM, which must be 16-byte aligned.
   private let state: UnsafeMutableRawPointer
 
-  package init(
-    cipher: Cipher,
-    clusterKey: [UInt8],
-    bootID: [UInt8]
-  ) throws(Failure) {
-    guard cipher.isAvailable else { throw .unavailable(cipher) }
-    guard clusterKey.count == Cipher.keyLength else { throw .keyLength(clusterKey.count) }
-    self.cipher = cipher
+  package init(_ key: ClusterKey, boot: BootID) throws(Failure) {
+    guard key.cipher.isAvailable else { throw .unavailable(key.cipher) }
+    cipher = key.cipher
+    let bootID = boot.words.flatMap { word in
+      (0..<8).map { UInt8(truncatingIfNeeded: word >> UInt64(8 * (7 - $0))) }
+    }
     let context = Array("wackamole ring sub-key 1".utf8) + [cipher.rawValue] + bootID
-    var key = [UInt8](repeating: 0, count: Cipher.keyLength)
-    defer { sodium_memzero(&key, key.count) }
+    var subKey = [UInt8](repeating: 0, count: Cipher.keyLength)
+    defer { sodium_memzero(&subKey, subKey.count) }
     crypto_generichash(
-      &key,
-      key.count,
+      &subKey,
+      subKey.count,
       context,
       UInt64(context.count),
-      clusterKey,
-      clusterKey.count
+      key.secret,
+      key.secret.count
     )
     state = .allocate(byteCount: seal_state_bytes(CInt(cipher.rawValue)), alignment: 16)
-    seal_prepare(CInt(cipher.rawValue), state, key)
+    seal_prepare(CInt(cipher.rawValue), state, subKey)
   }
 
   deinit {
