@@ -1,22 +1,154 @@
 // SPDX-License-Identifier: Apache-2.0
 
 internal import Addresses
+internal import LinkWire
 package import Machine
 
-/// Tells the neighbours which hardware address has a VIF: gratuitous ARP and neighbour
+/// Tells the neighbours which hardware address has a VIF: gratuitous ARP and unsolicited neighbour
 /// advertisements, repeated and paced.
+///
+/// An IPv4 address is announced in the two forms that a Linux neighbour takes at any time, request
+/// and reply; an IPv6 address by an advertisement that overrides. What is queued for a VIF never
+/// outlives its release.
 package struct AnnouncementsEngine: StateMachine {
   private let settings: Settings
+  /// In ascending order of VIF.
+  private var series: [Series] = []
+  /// In ascending order of interface.
+  private var hardware: [Hardware] = []
+  /// What is due and waits for its turn; at most one entry per address and form.
+  private var queue: [Queued] = []
+  /// When a frame may be sent so that the long-run rate holds; earlier by the burst in practice.
+  private var paced = Instant.boot
+
+  /// The announcements of one VIF.
+  private struct Series: Sendable, Equatable {
+    let vif: VirtualInterface
+    let began: Instant
+    /// The next offset of the settings.
+    var step = 0
+  }
+
+  private struct Hardware: Sendable, Equatable {
+    let interface: InterfaceName
+    var address: MACAddress
+  }
+
+  private struct Queued: Sendable, Equatable {
+    let vif: VIFID
+    let address: InterfaceAddress
+    let form: Form
+  }
+
+  /// One kind of frame.
+  private enum Form: Sendable, Equatable {
+    case request
+    case reply
+    case advertisement
+  }
 
   package init(_ settings: Settings) { self.settings = settings }
 
-  package var nextDeadline: Instant? { nil }
+  package var nextDeadline: Instant? {
+    var deadlines = series.compactMap(deadline)
+    if !queue.isEmpty { deadlines.append(sendable) }
+    return deadlines.min()
+  }
 
   package mutating func handle(
     _ event: Event,
     at now: Instant,
     into effects: inout EffectQueue<Effect>
-  ) {}
+  ) {
+    switch event {
+    case .announce(let vif):
+      let index = position(of: vif.id)
+      if index < series.count, series[index].vif.id == vif.id { series.remove(at: index) }
+      series.insert(Series(vif: vif, began: now), at: index)
+    case .cancel(let vif):
+      series.removeAll { $0.vif.id == vif }
+      queue.removeAll { $0.vif == vif }
+    case .hardware(let interface, let address):
+      hardware.removeAll { $0.interface == interface }
+      if let address { hardware.append(Hardware(interface: interface, address: address)) }
+      hardware.sort { $0.interface < $1.interface }
+    }
+    advance(to: now, into: &effects)
+  }
 
-  package mutating func advance(to now: Instant, into effects: inout EffectQueue<Effect>) {}
+  package mutating func advance(to now: Instant, into effects: inout EffectQueue<Effect>) {
+    for index in series.indices {
+      // Steps that a late loop missed are not made up for.
+      var due = false
+      while let deadline = deadline(of: series[index]), deadline <= now {
+        series[index].step += 1
+        due = true
+      }
+      if due { enqueue(series[index].vif) }
+    }
+    series.removeAll { $0.step >= settings.offsets.count }
+    send(at: now, into: &effects)
+  }
+
+  private func deadline(of series: Series) -> Instant? {
+    guard series.step < settings.offsets.count else { return nil }
+    return series.began + settings.offsets[series.step]
+  }
+
+  private func position(of vif: VIFID) -> Int {
+    series.firstIndex { $0.vif.id >= vif } ?? series.count
+  }
+
+  // MARK: Sending
+
+  private mutating func enqueue(_ vif: VirtualInterface) {
+    for address in vif.addresses {
+      let forms: [Form] =
+        switch address.prefix.address {
+        case .v4: [.request, .reply]
+        case .v6: [.advertisement]
+        }
+      for form in forms {
+        let frame = Queued(vif: vif.id, address: address, form: form)
+        if !queue.contains(frame) { queue.append(frame) }
+      }
+    }
+  }
+
+  /// The time between two frames in the long run.
+  private var interval: Duration { .seconds(1) / max(1, settings.framesPerSecond) }
+
+  /// When the next frame may be sent.
+  private var sendable: Instant {
+    let credit = interval * (max(1, settings.burst) - 1)
+    return Instant(sinceBoot: max(.zero, paced.sinceBoot - credit))
+  }
+
+  private mutating func send(at now: Instant, into effects: inout EffectQueue<Effect>) {
+    var sent = 0
+    while sent < queue.count, sendable <= now {
+      if let frame = frame(queue[sent]) {
+        effects.append(.inject(frame, on: queue[sent].address.interface))
+        paced = max(paced, now) + interval
+      }
+      sent += 1
+    }
+    queue.removeFirst(sent)
+  }
+
+  /// The frame as it is sent now; `nil` while the interface has no hardware address.
+  private func frame(_ queued: Queued) -> [UInt8]? {
+    let own = hardware.first { $0.interface == queued.address.interface }?.address
+    guard let own else { return nil }
+    return switch (queued.form, queued.address.prefix.address) {
+    case (.request, .v4(let address)):
+      ARPPacket.gratuitousRequest(for: address, at: own).broadcast().encoded()
+    case (.reply, .v4(let address)):
+      ARPPacket.gratuitousReply(for: address, at: own).broadcast().encoded()
+    case (.advertisement, .v6(let address)):
+      NeighborAdvertisement(unsolicitedFor: address, at: own, router: settings.router)
+        .multicast(from: own).encoded()
+    case (.request, .v6), (.reply, .v6), (.advertisement, .v4): nil
+    }
+  }
 }
