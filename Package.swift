@@ -168,6 +168,7 @@ let package = Package(
     tests("Seal", ["GroupModel", "RingWire", "Seal"]),
     tests("Reactor", ["Machine", "Reactor"]),
     tests("Transport", ["Machine", "Addresses", "Reactor", "Transport"]),
+    tests("DaemonKit", ["Machine", "Reactor", "DaemonKit"]),
     tests("Tidy", []),
   ]
 )

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Glibc
+package import Logging
+
+/// Where the log of a daemon goes, and how a line of it looks.
+package enum LogTarget: Sendable {
+  /// Standard error, with the time and the level in front: for people.
+  case terminal
+  /// Standard error, with the priority in front as the journal reads it: under systemd.
+  case journal
+  /// The syslog socket, for a daemon without a terminal.
+  case syslog(identity: String)
+
+  /// The journal's if systemd reads standard error, otherwise the terminal's.
+  package static var standardError: Self {
+    Environment.value("JOURNAL_STREAM") == nil ? .terminal : .journal
+  }
+}
+
+/// Makes the logger of a daemon.
+package enum DaemonLog {
+  package static func make(label: String, target: LogTarget, debug: Bool) -> Logger {
+    var logger = Logger(label: label) { _ in Handler(target: target) }
+    logger.logLevel = debug ? .debug : .info
+    return logger
+  }
+}
+
+/// The priorities of syslog(3).
+private func priority(_ level: Logger.Level) -> Int {
+  switch level {
+  case .trace, .debug: 7
+  case .info: 6
+  case .notice: 5
+  case .warning: 4
+  case .error: 3
+  case .critical: 2
+  }
+}
+
+private struct Handler: LogHandler {
+  let target: LogTarget
+  var logLevel = Logger.Level.info
+  var metadata: Logger.Metadata = [:]
+
+  subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+    get { metadata[key] }
+    set { metadata[key] = newValue }
+  }
+
+  func log(event: LogEvent) {
+    // One line is one record: a line feed in a text must not make two of it.
+    let text = String(event.message.description.map { $0.isNewline ? " " : $0 })
+    switch target {
+    case .terminal: Terminal.error("\(Self.time) \(event.level) \(text)")
+    case .journal: Terminal.error("<\(priority(event.level))>\(text)")
+    case .syslog(let identity):
+      Self.send("<\(24 + priority(event.level))>\(identity)[\(getpid())]: \(text)")
+    }
+  }
+
+  /// The local time with milliseconds.
+  private static var time: String {
+    var now = timespec()
+    clock_gettime(CLOCK_REALTIME, &now)
+    var parts = tm()
+    localtime_r(&now.tv_sec, &parts)
+    func two(_ value: Int32) -> String { (value < 10 ? "0" : "") + String(value) }
+    let milliseconds = String(1_000 + now.tv_nsec / 1_000_000).dropFirst()
+    return "\(1_900 + parts.tm_year)-\(two(parts.tm_mon + 1))-\(two(parts.tm_mday)) "
+      + "\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec)).\(milliseconds)"
+  }
+
+  /// Sends one record to /dev/log without ever waiting for its reader.
+  private static func send(_ record: String) {
+    let raw = socket(AF_UNIX, CInt(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+    guard raw >= 0 else { return }
+    defer { close(raw) }
+    LocalAddress("/dev/log")?.withSocketAddress { address, length in
+      let bytes = Array(record.utf8)
+      _ = sendto(raw, bytes, bytes.count, CInt(MSG_DONTWAIT) | CInt(MSG_NOSIGNAL), address, length)
+    }
+  }
+}

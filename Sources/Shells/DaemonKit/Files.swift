@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Glibc
+package import Reactor
+
+/// Small files read and written whole.
+package enum SmallFile {
+  /// Reads a file of at most `limit` bytes.
+  ///
+  /// - Throws: what failed; `EFBIG` for a longer one, `EISDIR` for what is no regular file.
+  package static func read(_ path: String, limit: Int) throws(SystemError) -> [UInt8] {
+    let raw = try SystemError.check(open(path, O_RDONLY | O_CLOEXEC), "open \(path)")
+    let file = Descriptor(adopting: raw)
+    var bytes: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 65_536)
+    while true {
+      let count = Glibc.read(file.rawValue, &buffer, buffer.count)
+      if count < 0, errno == EINTR { continue }
+      guard count >= 0 else { throw SystemError("read \(path)", .last) }
+      if count == 0 { return bytes }
+      bytes += buffer[..<count]
+      guard bytes.count <= limit else { throw SystemError("read \(path)", Errno(EFBIG)) }
+    }
+  }
+
+  /// Replaces a file so that after a crash at any moment there is the old or the new one, whole.
+  ///
+  /// Returns when the content and the name are on stable storage; the file has mode 0600.
+  package static func write(_ bytes: [UInt8], to path: String) throws(SystemError) {
+    let temporary = path + ".new"
+    let raw = try SystemError.check(
+      open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600),
+      "create \(temporary)"
+    )
+    let file = Descriptor(adopting: raw)
+    var rest = bytes[...]
+    while !rest.isEmpty {
+      let count = rest.withUnsafeBytes { Glibc.write(file.rawValue, $0.baseAddress, $0.count) }
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else { throw SystemError("write \(temporary)", .last) }
+      rest = rest.dropFirst(count)
+    }
+    try SystemError.check(fsync(file.rawValue), "write \(temporary) to the disk")
+    try SystemError.check(rename(temporary, path), "rename \(temporary) to \(path)")
+    let folder = parent(of: path)
+    let directory = Descriptor(
+      adopting: try SystemError.check(
+        open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+        "open \(folder)"
+      )
+    )
+    try SystemError.check(fsync(directory.rawValue), "write \(folder) to the disk")
+  }
+
+  /// Makes a directory, and those above it, with mode 0700 where they are missing.
+  package static func makeDirectory(_ path: String) throws(SystemError) {
+    if mkdir(path, 0o700) == 0 || errno == EEXIST { return }
+    guard errno == ENOENT, parent(of: path) != path else {
+      throw SystemError("make the directory \(path)", .last)
+    }
+    try makeDirectory(parent(of: path))
+    guard mkdir(path, 0o700) == 0 || errno == EEXIST else {
+      throw SystemError("make the directory \(path)", .last)
+    }
+  }
+
+  private static func parent(of path: String) -> String {
+    guard let slash = path.lastIndex(of: "/") else { return "." }
+    return slash == path.startIndex ? "/" : String(path[..<slash])
+  }
+}
+
+/// A lock on a file, held as long as the value lives: one daemon for one state directory.
+package final class LockFile {
+  /// Another process holds the lock, or the file cannot be used.
+  package enum Failure: Error, Equatable {
+    /// Its process id, as that process wrote it; `nil` if it cannot be read.
+    case held(by: Int32?)
+    case unusable(SystemError)
+  }
+
+  private let descriptor: Descriptor
+
+  package init(path: String) throws(Failure) {
+    do throws(SystemError) {
+      let raw = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+      descriptor = Descriptor(adopting: try SystemError.check(raw, "open \(path)"))
+    } catch {
+      throw .unusable(error)
+    }
+    guard flock(descriptor.rawValue, LOCK_EX | LOCK_NB) == 0 else {
+      guard errno == EWOULDBLOCK else { throw .unusable(SystemError("lock \(path)", .last)) }
+      throw .held(by: Self.holder(path))
+    }
+    let text = Array("\(getpid())\n".utf8)
+    guard ftruncate(descriptor.rawValue, 0) == 0,
+      pwrite(descriptor.rawValue, text, text.count, 0) == text.count
+    else { throw .unusable(SystemError("write \(path)", .last)) }
+  }
+
+  private static func holder(_ path: String) -> Int32? {
+    guard let bytes = try? SmallFile.read(path, limit: 64) else { return nil }
+    return Int32(String(decoding: bytes.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self))
+  }
+}

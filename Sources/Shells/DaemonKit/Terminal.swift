@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Glibc
+
+/// Standard output and standard error of a program.
+package enum Terminal {
+  /// Writes the text and a line feed to standard output.
+  package static func output(_ text: String) { write(text, to: STDOUT_FILENO) }
+
+  /// Writes the text and a line feed to standard error.
+  package static func error(_ text: String) { write(text, to: STDERR_FILENO) }
+
+  static func write(_ text: String, to descriptor: CInt) {
+    var rest = Array((text.hasSuffix("\n") ? text : text + "\n").utf8)[...]
+    while !rest.isEmpty {
+      let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+      if count < 0, errno == EINTR { continue }
+      // Nobody is left to be told that standard error is gone.
+      guard count > 0 else { return }
+      rest = rest.dropFirst(count)
+    }
+  }
+}
+
+/// The process's environment.
+package enum Environment {
+  /// The value of a variable; `nil` if it is not set.
+  package static func value(_ name: String) -> String? {
+    getenv(name).map { String(cString: $0) }
+  }
+}
+
+/// Unpredictable numbers from the operating system.
+package enum Entropy {
+  /// Returns 64 unpredictable bits; blocks only before the kernel's generator is seeded at boot.
+  package static func word() -> UInt64 {
+    var system = SystemRandomNumberGenerator()
+    return system.next()
+  }
+}

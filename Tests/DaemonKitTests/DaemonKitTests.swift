@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import DaemonKit
+import Glibc
+import Machine
+import Reactor
+import Testing
+
+/// A directory of its own for one test.
+private final class Scratch {
+  let path: String
+
+  init() throws {
+    var template = Array("/tmp/daemonkit-XXXXXX".utf8CString)
+    path = String(cString: try #require(mkdtemp(&template)))
+  }
+
+  deinit {
+    for name in ["deep/er/file", "deep/er", "deep", "lock", "ring-sequence", "state/ring-sequence"]
+    {
+      _ = remove(path + "/" + name)
+    }
+    for name in ["state", ""] { _ = remove(path + "/" + name) }
+  }
+}
+
+@Suite("Small files")
+struct SmallFileTests {
+  @Test("What is written is read, and a longer file is refused")
+  func roundTrip() throws {
+    let scratch = try Scratch()
+    let path = scratch.path + "/deep/er/file"
+    try SmallFile.makeDirectory(scratch.path + "/deep/er")
+    try SmallFile.write([1, 2, 3], to: path)
+    try SmallFile.write([4, 5], to: path)
+    #expect(try SmallFile.read(path, limit: 2) == [4, 5])
+    #expect(throws: SystemError("read \(path)", Errno(EFBIG))) {
+      try SmallFile.read(path, limit: 1)
+    }
+    #expect(throws: SystemError("open \(path)x", Errno(ENOENT))) {
+      try SmallFile.read(path + "x", limit: 1)
+    }
+  }
+
+  @Test("A second holder of a lock is told of the first")
+  func lock() throws {
+    let scratch = try Scratch()
+    let path = scratch.path + "/lock"
+    do {
+      let first = try LockFile(path: path)
+      #expect(throws: LockFile.Failure.held(by: getpid())) { try LockFile(path: path) }
+      withExtendedLifetime(first) {}
+    }
+    _ = try LockFile(path: path)
+  }
+}
+
+@Suite("The stored ring sequence")
+struct SequenceStoreTests {
+  /// Stores bounds and returns what was reported of them.
+  private func store(_ bounds: [UInt64], in directory: String?) throws -> [UInt64] {
+    let loop = try EventLoop()
+    var reported: [UInt64] = []
+    let store = try SequenceStore(directory: directory, loop: loop) { bound, failure in
+      #expect(failure == nil)
+      reported.append(bound)
+    }
+    for bound in bounds { store.store(bound) }
+    let limit = BootClock.now + .seconds(10)
+    while reported.count < bounds.count, BootClock.now < limit { try loop.turn(until: limit) }
+    return reported
+  }
+
+  @Test("A bound survives, and is reported when it is on the disk")
+  func survives() throws {
+    let scratch = try Scratch()
+    let directory = scratch.path + "/state"
+    #expect(try store([1_000, 2_000], in: directory) == [1_000, 2_000])
+    let again = try SequenceStore(directory: directory, loop: EventLoop()) { _, _ in }
+    #expect(again.stored == 2_000)
+  }
+
+  @Test("Without a directory the sequence starts from the clock")
+  func clock() throws {
+    #expect(try store([7], in: nil) == [7])
+    let store = try SequenceStore(directory: nil, loop: EventLoop()) { _, _ in }
+    #expect(store.stored > 1_700_000_000_000)
+  }
+
+  @Test("A file that holds no bound is an error, not a fresh start")
+  func damaged() throws {
+    let scratch = try Scratch()
+    try SmallFile.write(Array("garbage\n".utf8), to: scratch.path + "/ring-sequence")
+    #expect(throws: SystemError.self) {
+      _ = try SequenceStore(directory: scratch.path, loop: EventLoop()) { _, _ in }
+    }
+  }
+}
