@@ -31,7 +31,7 @@ def run(
             argv, input=text or "", capture_output=True, text=True, errors="replace", timeout=timeout
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise CommandFailed(f"{' '.join(argv)}: {error}") from error
+        raise CommandFailed(f"{' '.join(argv)}: {error}") from None
     if check and done.returncode != 0:
         said = (done.stderr or done.stdout).strip()
         raise CommandFailed(f"{' '.join(argv)}: exit {done.returncode}: {said}")

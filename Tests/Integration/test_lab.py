@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The lab's own arithmetic, without any cluster."""
+
+from __future__ import annotations
+
+import tempfile
+import unittest
+from pathlib import Path
+
+from lab import arp, lifetime
+from lab.probe import Gap, Reply, longest_gap, servers
+from lab.timeline import Timeline
+from suites.mutants import Mutant
+from suites.outcome import Outcome, of_integration, of_swift_tests
+
+VIP = "10.77.0.101/32"
+
+
+class TimelineTests(unittest.TestCase):
+    def setUp(self) -> None:
+        self.timeline = Timeline()
+
+    def test_time_between_two_holders_is_uncovered(self) -> None:
+        self.timeline.hold(10, "a", VIP, True)
+        self.timeline.hold(50, "a", VIP, False)
+        self.timeline.hold(80, "b", VIP, True)
+        self.assertEqual(self.timeline.uncovered(VIP, 0, 100), 40)
+        self.assertEqual(self.timeline.uncovered(VIP, 60, 70), 10)
+        self.assertEqual(self.timeline.longest_uncovered(VIP, 0, 100), 30)
+        self.assertEqual(self.timeline.doubled(VIP, 0, 100), 0)
+        self.assertEqual(self.timeline.holders(VIP), {"b"})
+
+    def test_overlap_of_reachable_holders_is_doubled(self) -> None:
+        self.timeline.hold(0, "a", VIP, True)
+        self.timeline.hold(30, "b", VIP, True)
+        self.timeline.hold(45, "a", VIP, False)
+        self.assertEqual(self.timeline.doubled(VIP, 0, 100), 15)
+        self.assertEqual(self.timeline.uncovered(VIP, 0, 100), 0)
+
+    def test_a_renewal_changes_nothing(self) -> None:
+        for moment in (0, 10, 20):
+            self.timeline.hold(moment, "a", VIP, True)
+        self.assertEqual(len(self.timeline.spans(VIP, 0, 100)), 1)
+
+    def test_a_holder_out_of_reach_serves_nobody(self) -> None:
+        self.timeline.hold(0, "a", VIP, True)
+        self.timeline.reach(20, "a", False)
+        self.timeline.hold(50, "b", VIP, True)
+        self.timeline.reach(90, "a", True)
+        self.assertEqual(self.timeline.uncovered(VIP, 0, 100), 30)
+        self.assertEqual(self.timeline.apart(VIP, 0, 100), 40)
+        self.assertEqual(self.timeline.doubled(VIP, 0, 100), 10)
+
+    def test_an_address_nobody_ever_had_is_uncovered(self) -> None:
+        self.assertEqual(self.timeline.uncovered("10.77.0.9/32", 0, 100), 100)
+
+
+class ProbeTests(unittest.TestCase):
+    def test_the_gap_starts_at_the_last_answer_before_the_window(self) -> None:
+        replies = [Reply(10, "a"), Reply(20, "a"), Reply(90, "b"), Reply(100, "b")]
+        self.assertEqual(longest_gap(replies, 30, 100), Gap(20, 90, "a", "b"))
+
+    def test_without_a_later_answer_the_gap_lasts_to_the_end(self) -> None:
+        self.assertEqual(longest_gap([Reply(10, "a")], 5, 200), Gap(10, 200, "a", None))
+
+    def test_without_any_answer_the_gap_is_the_window(self) -> None:
+        self.assertEqual(longest_gap([], 5, 200).length, 195)
+
+    def test_servers_in_order(self) -> None:
+        replies = [Reply(1, "a"), Reply(2, "a"), Reply(3, "b"), Reply(4, "a")]
+        self.assertEqual(servers(replies, 0, 9), ["a", "b", "a"])
+        self.assertEqual(servers(replies, 3, 3), ["b"])
+
+
+class ArpTests(unittest.TestCase):
+    MAC = bytes.fromhex("02000a4d0001")
+    IP = bytes([10, 77, 0, 101])
+    CLIENT = bytes([10, 77, 0, 254])
+
+    def frame(self, operation: int, target_mac: bytes, target_ip: bytes) -> bytes:
+        head = b"\xff" * 6 + self.MAC + bytes.fromhex("0806000108000604")
+        return head + bytes([0, operation]) + self.MAC + self.IP + target_mac + target_ip
+
+    def announced(self, frame: bytes) -> str | None:
+        packet = arp.parse(frame)
+        assert packet is not None
+        return packet.announces
+
+    def test_only_the_two_forms_announce(self) -> None:
+        zero, everyone = b"\0" * 6, b"\xff" * 6
+        self.assertEqual(self.announced(self.frame(1, zero, self.IP)), "10.77.0.101")
+        self.assertEqual(self.announced(self.frame(2, self.MAC, self.IP)), "10.77.0.101")
+        self.assertIsNone(self.announced(self.frame(2, everyone, self.IP)))
+        self.assertIsNone(self.announced(self.frame(2, everyone, self.CLIENT)))
+        self.assertIsNone(self.announced(self.frame(1, zero, self.CLIENT)))
+
+    def test_other_frames_are_no_arp(self) -> None:
+        self.assertIsNone(arp.parse(b"\xff" * 20))
+        self.assertIsNone(arp.parse(b"\xff" * 60))
+
+
+class LifetimeTests(unittest.TestCase):
+    def test_identities_are_told_from_other_names(self) -> None:
+        for name in ("wacklab-12-1", "wacklab-12-1-web1"):
+            match = lifetime.IDENTITY.fullmatch(name)
+            self.assertEqual(match and match.group(1), "wacklab-12-1")
+        for name in ("wacklab-12", "wacklab-a-1", "xwacklab-12-1", "wacklab-12-1web"):
+            self.assertIsNone(lifetime.IDENTITY.fullmatch(name))
+
+
+class CountingTests(unittest.TestCase):
+    def setUp(self) -> None:
+        self.file = Path(self.enterContext(tempfile.TemporaryDirectory())) / "report"
+
+    def report(self, *cases: str) -> Path:
+        inner = "".join(f'<testcase name="x">{case}</testcase>' for case in cases)
+        self.file.write_text(f"<testsuites><testsuite>{inner}</testsuite></testsuites>")
+        return self.file
+
+    def test_swift_tests_are_counted_singly(self) -> None:
+        report = self.report("", "", "<failure/>", "<skipped/>")
+        self.assertEqual(of_swift_tests(1, report), Outcome(2, 1, 1))
+
+    def test_an_unexplained_error_is_a_failure(self) -> None:
+        self.assertEqual(of_swift_tests(1, self.report("")), Outcome(1, 1, 0))
+        self.file.unlink()
+        self.assertEqual(of_swift_tests(1, self.file), Outcome(0, 1, 0))
+        self.assertEqual(of_integration(0, self.file), Outcome(0, 1, 0))
+
+    def test_a_run_without_tests_is_a_failure(self) -> None:
+        self.assertEqual(of_swift_tests(0, self.report()), Outcome(0, 1, 0))
+
+    def test_a_mutant_names_what_kills_it(self) -> None:
+        self.file.write_text("# breaks x\n# kills: swift test --filter A\n\ndiff --git\n# kills: no\n")
+        self.assertEqual(Mutant.read(self.file).kills, ("swift test --filter A",))

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The lab leaves nothing behind, however it ends."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import time
+import unittest
+from pathlib import Path
+
+from lab import lifetime, namespaces
+from lab.process import program, start
+from support import needs_root
+
+SECONDS = 60
+
+
+@needs_root
+class Remains(unittest.TestCase):
+    """Runs the demo's cluster as a program of its own and ends it in the middle."""
+
+    def begin(self) -> subprocess.Popen[bytes]:
+        """Starts a program that builds a cluster, and waits until the cluster runs."""
+        child = start(program("stay"), subprocess.PIPE, stdout=subprocess.PIPE)
+        self.addCleanup(self.end, child)
+        assert child.stdout is not None
+        said = child.stdout.readline().decode()
+        self.assertEqual(said, "up\n")
+        self.assertNotEqual(self.traces(child.pid), [])
+        return child
+
+    def end(self, child: subprocess.Popen[bytes]) -> None:
+        if child.poll() is None:
+            child.kill()
+        child.communicate()
+        lifetime.sweep()
+
+    def traces(self, pid: int) -> list[str]:
+        """Namespaces, files and processes of the cluster of a program."""
+        mark = re.compile(rf"wacklab-{pid}-")
+        spaces = [name for name in namespaces.names() if mark.match(name)]
+        files = [str(path) for path in lifetime.RUN.glob(f"wacklab-{pid}-*")]
+        return spaces + files + [p for p in processes() if mark.search(p)]
+
+    def check_signal(self, number: signal.Signals) -> None:
+        child = self.begin()
+        child.send_signal(number)
+        self.assertEqual(child.wait(SECONDS), 128 + number)
+        self.assertEqual(self.traces(child.pid), [])
+
+    def test_interrupted_by_int(self) -> None:
+        self.check_signal(signal.SIGINT)
+
+    def test_interrupted_by_term(self) -> None:
+        self.check_signal(signal.SIGTERM)
+
+    def test_interrupted_by_hup(self) -> None:
+        self.check_signal(signal.SIGHUP)
+
+    def test_a_killed_run_is_swept_by_the_next(self) -> None:
+        child = self.begin()
+        child.kill()
+        child.wait(SECONDS)
+        deadline = time.monotonic() + SECONDS
+        while found := [p for p in processes() if f"wacklab-{child.pid}-" in p]:
+            self.assertLess(time.monotonic(), deadline, found)
+            time.sleep(0.05)
+        self.assertNotEqual(self.traces(child.pid), [])
+        lifetime.sweep()
+        self.assertEqual(self.traces(child.pid), [])
+
+    def test_a_run_in_progress_is_not_swept(self) -> None:
+        child = self.begin()
+        before = self.traces(child.pid)
+        lifetime.sweep()
+        self.assertEqual(self.traces(child.pid), before)
+
+
+def processes() -> list[str]:
+    """The command lines of all processes."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+        except OSError:
+            continue  # it ended meanwhile
+    return found

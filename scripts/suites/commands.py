@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands that the suites and the mutants run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import IO
+
+from lab.build import release_command
+from lab.process import run_group
+
+from .outcome import Outcome, of_integration, of_swift_tests
+
+LAST_LINES = 60
+
+
+def build_for_tests(root: Path, scratch: list[str]) -> int:
+    """Builds everything including the tests; an import that the layers forbid is an error."""
+    check = ["--explicit-target-dependency-import-check", "error"]
+    return run_group(["swift", "build", "--build-tests", *check, *scratch], cwd=root)
+
+
+def swift_tests(root: Path, scratch: list[str], options: list[str], logs: Path) -> Outcome:
+    """Runs the built Swift tests; prints what failed, the whole output goes to a log."""
+    logs.mkdir(parents=True, exist_ok=True)
+    report = logs / "swift-test.xml"
+    written = logs / "swift-test-swift-testing.xml"
+    written.unlink(missing_ok=True)
+    log = logs / "swift-test.log"
+    argv = ["swift", "test", "--skip-build", "--xunit-output", str(report), *scratch, *options]
+    with log.open("wb") as output:
+        status = run_group(argv, cwd=root, stdout=output, stderr=output)
+    outcome = of_swift_tests(status, written)
+    if outcome.failed:
+        _show_failures(log)
+    return outcome
+
+
+def integration(root: Path, binaries: Path, options: list[str], results: Path) -> Outcome:
+    """Runs the integration tests with the given binaries."""
+    results.parent.mkdir(parents=True, exist_ok=True)
+    results.unlink(missing_ok=True)
+    runner = root / "Tests" / "Integration" / "run.py"
+    argv = [sys.executable, str(runner), "--results", str(results), *options]
+    environment = os.environ | {"WACKAMOLE_BINARIES": str(binaries)}
+    # Ending us without a chance to clean up must end the tests in an orderly way.
+    guard = ["setpriv", "--pdeathsig", "TERM", "--"] if shutil.which("setpriv") else []
+    return of_integration(run_group(guard + argv, cwd=root, env=environment), results)
+
+
+def build_release(root: Path, scratch: list[str], products: tuple[str, ...]) -> int:
+    for product in products:
+        status = run_group(release_command(product) + scratch, cwd=root)
+        if status != 0:
+            return status
+    return 0
+
+
+def _show_failures(log: Path) -> None:
+    """Prints the failures in a log of `swift test`, or its end when it holds none (a crash)."""
+    lines = log.read_text(errors="replace").splitlines()
+    failures = [line for line in lines if line.startswith("✘") or line.startswith("↳")]
+    print("\n".join(failures or lines[-LAST_LINES:]))
+    print(f"(whole output: {log})", flush=True)
