@@ -34,7 +34,7 @@ BAD: dict[str, tuple[Mangle, str | None, str]] = {
     "unknown_word_in_a_block": (changed("Port = 4813", "Prot = 4813"), "Prot", "Prot"),
     "duplicate_address": (
         changed("eth0:10.77.0.102/32", "eth0:10.77.0.101/32 # again"),
-        "eth0:10.77.0.101/32 # again",
+        "10.77.0.101/32 # again",
         "10.77.0.101",
     ),
     "bad_octet": (changed("10.77.0.101/32", "10.77.0.256/32"), None, "256"),

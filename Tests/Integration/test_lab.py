@@ -112,23 +112,29 @@ class CountingTests(unittest.TestCase):
     def setUp(self) -> None:
         self.file = Path(self.enterContext(tempfile.TemporaryDirectory())) / "report"
 
-    def report(self, *cases: str) -> Path:
-        inner = "".join(f'<testcase name="x">{case}</testcase>' for case in cases)
-        self.file.write_text(f"<testsuites><testsuite>{inner}</testsuite></testsuites>")
-        return self.file
-
     def test_swift_tests_are_counted_singly(self) -> None:
-        report = self.report("", "", "<failure/>", "<skipped/>")
-        self.assertEqual(of_swift_tests(1, report), Outcome(2, 1, 1))
+        output = (
+            "◇ Test one() started.\n"
+            "✘ Test case passing 1 argument x → 2 to four(x:) failed after 0.001 seconds.\n"
+            '✘ Test "failed after two" recorded an issue at T.swift:5:49: Expectation failed\n'
+            '➜ Test three() skipped: "why"\n'
+            "✔ Test one() passed after 0.001 seconds.\n"
+            "✘ Test four(x:) with 3 test cases failed after 0.001 seconds with 1 issue.\n"
+            '━ Test "a raw name" passed after 0.001 seconds with 1 known issue.\n'
+        )
+        end = "✘ Test run with 4 tests in 1 suite failed after 0.001 seconds with 1 issue.\n"
+        self.assertEqual(of_swift_tests(1, output + end), Outcome(2, 1, 1))
+        self.assertEqual(of_swift_tests(1, output), Outcome(2, 2, 1), "a crash is a failure")
 
     def test_an_unexplained_error_is_a_failure(self) -> None:
-        self.assertEqual(of_swift_tests(1, self.report("")), Outcome(1, 1, 0))
-        self.file.unlink()
-        self.assertEqual(of_swift_tests(1, self.file), Outcome(0, 1, 0))
+        end = "✔ Test run with 2 tests in 1 suite passed after 0.001 seconds.\n"
+        self.assertEqual(of_swift_tests(0, end), Outcome(2, 0, 0))
+        self.assertEqual(of_swift_tests(1, end), Outcome(2, 1, 0))
         self.assertEqual(of_integration(0, self.file), Outcome(0, 1, 0))
 
     def test_a_run_without_tests_is_a_failure(self) -> None:
-        self.assertEqual(of_swift_tests(0, self.report()), Outcome(0, 1, 0))
+        end = "✔ Test run with 0 tests in 0 suites passed after 0.001 seconds.\n"
+        self.assertEqual(of_swift_tests(0, end), Outcome(0, 1, 0))
 
     def test_a_mutant_names_what_kills_it(self) -> None:
         self.file.write_text("# breaks x\n# kills: swift test --filter A\n\ndiff --git\n# kills: no\n")

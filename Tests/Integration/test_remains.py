@@ -25,9 +25,9 @@ class Remains(unittest.TestCase):
         """Starts a program that builds a cluster, and waits until the cluster runs."""
         child = start(program("stay"), subprocess.PIPE, stdout=subprocess.PIPE)
         self.addCleanup(self.end, child)
-        assert child.stdout is not None
-        said = child.stdout.readline().decode()
-        self.assertEqual(said, "up\n")
+        assert child.stdout is not None and child.stderr is not None
+        if child.stdout.readline() != b"up\n":
+            self.fail(child.stderr.read().decode(errors="replace"))
         self.assertNotEqual(self.traces(child.pid), [])
         return child
 

@@ -46,6 +46,7 @@ class Node:
         self.config = directory / "wackamole.conf"
         self.log = directory / "log"
         self.daemon: subprocess.Popen[bytes] | None = None
+        self.should_run = False
         self._program = binaries / "wackamole"
         directory.mkdir()
         (directory / "state").mkdir()
@@ -60,11 +61,13 @@ class Node:
         argv = [str(self._program), "-f", "-c", str(self.config), "--node", self.name]
         with self.log.open("ab") as log:
             self.daemon = start(self.host.command(*argv), log.fileno(), outlives)
+        self.should_run = True
 
     def signal(self, number: signal.Signals) -> int:
-        """Sends the daemon a signal and gives the time just before."""
+        """Sends the daemon a signal that ends it and gives the time just before."""
         if self.daemon is None or not self.is_running:
             raise LabFailure(f"{self.name}: the daemon is not running\n{self.last_lines()}")
+        self.should_run = False
         before = time.monotonic_ns()
         self.daemon.send_signal(number)
         return before
@@ -241,7 +244,11 @@ class Cluster:
         """
         self.observe()
         running = self.running()
-        found = []
+        found = [
+            f"{name}: its daemon ended by itself"
+            for name, node in self.nodes.items()
+            if node.should_run and not node.is_running
+        ]
         for address in self.settings.addresses:
             for name in sorted(self.timeline.holders(address) - running):
                 found.append(f"{name} holds {address}, but its daemon does not run")

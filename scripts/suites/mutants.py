@@ -87,15 +87,14 @@ def _prove(mutant: Mutant) -> Outcome:
             raise BadMutant(f"it names no test: a line '{MARK} swift test --filter NAME' is missing")
         with _applied(mutant):
             _build(set(mutant.kills))
-            survived = [command for command in mutant.kills if not _run(command).failed]
+            failing = {command: _run(command, explain=False).failed for command in mutant.kills}
     except BadMutant as reason:
         print(f"   BAD MUTANT {mutant.name}: {reason}", flush=True)
         return Outcome(failed=1)
-    for command in survived:
-        print(f"   SURVIVED {mutant.name}: {command} passes", flush=True)
-    if not survived:
-        print(f"   caught: {mutant.name}", flush=True)
-    return Outcome.of(not survived)
+    for command, failed in failing.items():
+        verdict = f"caught by {failed} tests of" if failed else "SURVIVED"
+        print(f"   {mutant.name}: {verdict} {command}", flush=True)
+    return Outcome.of(all(failing.values()))
 
 
 def _build(kills: set[str]) -> None:
@@ -107,10 +106,10 @@ def _build(kills: set[str]) -> None:
             raise BadMutant("its release build fails")
 
 
-def _run(command: str) -> Outcome:
+def _run(command: str, explain: bool = True) -> Outcome:
     words = shlex.split(command)
     if _is_swift(command):
-        return commands.swift_tests(TREE, SCRATCH, words[2:], PLACE / "logs")
+        return commands.swift_tests(TREE, SCRATCH, words[2:], PLACE / "logs", explain)
     if words[:1] == ["integration"]:
         return commands.integration(TREE, BINARIES, words[1:], PLACE / "logs" / "integration.json")
     raise BadMutant(f"'{command}' is neither 'swift test ...' nor 'integration ...'")

@@ -4,9 +4,15 @@
 from __future__ import annotations
 
 import json
-import xml.etree.ElementTree as xml
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+_TEST = r"Test (?!run with |case passing )"
+_PASSED = re.compile(rf"^\S {_TEST}.* passed after ", re.MULTILINE)
+_FAILED = re.compile(rf"^\S {_TEST}.* failed after ", re.MULTILINE)
+_SKIPPED = re.compile(rf"^\S {_TEST}.* skipped", re.MULTILINE)
+_TOTAL = re.compile(r"^\S Test run with (\d+) tests? ", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -31,22 +37,20 @@ class Outcome:
         return Outcome(passed=1) if succeeded else Outcome(failed=1)
 
 
-def of_swift_tests(status: int, report: Path) -> Outcome:
-    """Counts the tests of a `swift test` run from the xUnit report it wrote.
+def of_swift_tests(status: int, output: str) -> Outcome:
+    """Counts the tests of a `swift test` run from what it printed.
 
-    A run that ends with an error no test accounts for (a crash writes no report), or in which no test
-    ran, counts as one more failure.
+    The total is that of the last line, `Test run with N tests ...`. A run without that line (it crashed),
+    with an error that no test accounts for, or without any test counts as one more failure.
     """
-    counted = Outcome()
-    if report.exists():
-        for case in xml.parse(report).iter("testcase"):
-            if case.find("failure") is not None or case.find("error") is not None:
-                counted += Outcome(failed=1)
-            elif case.find("skipped") is not None:
-                counted += Outcome(skipped=1)
-            else:
-                counted += Outcome(passed=1)
-    explained = counted.failed > 0 if status != 0 else counted != Outcome()
+    failed = len(_FAILED.findall(output))
+    skipped = len(_SKIPPED.findall(output))
+    if total := _TOTAL.search(output):
+        counted = Outcome(max(int(total[1]) - failed - skipped, 0), failed, skipped)
+        explained = failed > 0 if status != 0 else counted != Outcome()
+    else:
+        counted = Outcome(len(_PASSED.findall(output)), failed, skipped)
+        explained = False
     return counted if explained else counted + Outcome(failed=1)
 
 
