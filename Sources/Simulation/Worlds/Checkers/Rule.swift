@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The rules that checkers watch, by the names under which they are specified.
+package enum Rule: String, Sendable, CaseIterable {
+  case integrity = "Basic.Integrity"
+  case oneConfiguration = "Basic.OneConfiguration"
+  case localOrder = "Basic.LocalOrder"
+  case membership = "Config.Membership"
+  case same = "Config.Same"
+  case sequence = "Config.Sequence"
+  case eventually = "Config.Eventually"
+  case selfDelivery = "SelfDelivery"
+  case virtualSynchrony = "VirtualSynchrony"
+  case causal = "Causal"
+  case consistent = "Total.Consistent"
+  case noGaps = "Total.NoGaps"
+  case safeDelivery = "Safe.Delivery"
+  case safeConfiguration = "Safe.Configuration"
+  case reliable = "Reliable"
+  case fifo = "FIFO"
+  case oneToken = "Ring.OneToken"
+  case ringSequence = "Ring.Seq"
+  case commitID = "Commit.Id"
+  /// A datagram that the codec does not give back as it was.
+  case wire = "Wire.RoundTrip"
+}
+
+/// A rule that was broken: the first thing a replay is to explain.
+package struct Violation: Error, Sendable, Equatable {
+  package let rule: Rule
+  package let text: String
+
+  package init(_ rule: Rule, _ text: String) { (self.rule, self.text) = (rule, text) }
+}
+
+extension Violation: CustomStringConvertible {
+  package var description: String { "\(rule.rawValue): \(text)" }
+}
