@@ -2,20 +2,112 @@
 
 /// What worlds exercised: the proof that they were not tame.
 package struct Counters: Sendable, Equatable {
-  // Seen by the checkers.
+  package var worlds = 0
+  package var steps = 0
+  package var virtualMilliseconds = 0
+  /// The longest time, in milliseconds, that a world took to settle after its faults ended.
+  package var slowestSettling = 0
+
+  // What the world did.
+  package var datagrams = 0
+  package var lost = 0
+  package var faults = 0
+  package var cuts = 0
+  package var starts = 0
+  package var crashes = 0
+  package var departures = 0
+  package var halts = 0
+  package var drains = 0
+
+  // What the checkers saw.
   package var submitted = 0
+  package var refused = 0
   package var sent = 0
   package var delivered = 0
   package var deliveredInTransitional = 0
   package var safeInRegular = 0
   package var safeInTransitional = 0
+  package var fragments = 0
   package var largeDelivered = 0
   package var retransmissions = 0
+  package var rebroadcasts = 0
   package var configurations = 0
   package var transitions = 0
   package var merges = 0
   package var threeWayMerges = 0
+  package var recoveriesWithRebroadcast = 0
   package var recoveriesPastHoles = 0
+  package var obligationsKept = 0
+
+  // What the engines counted.
+  package var changesDuringCommit = 0
+  package var changesDuringRecovery = 0
+  package var recoveriesWithHoles = 0
+  package var stalls = 0
+  package var stallsResumed = 0
+  package var votedOut = 0
+  package var leftOut = 0
+  package var restartsNoticed = 0
+  package var tokensRepeated = 0
+  package var unstoredSequences = 0
 
   package init() {}
+
+  /// The counters by name, in order, with the least that a campaign of a thousand worlds reaches;
+  /// 0 for those that only inform.
+  private static let table: [(name: String, minimum: Int, path: KeyPathOf)] = [
+    ("worlds", 0, \.worlds),
+    ("steps", 0, \.steps),
+    ("virtual milliseconds", 0, \.virtualMilliseconds),
+    ("datagrams", 0, \.datagrams),
+    ("datagrams lost", 0, \.lost),
+    ("faults", 0, \.faults),
+    ("partitions", 500, \.cuts),
+    ("starts", 0, \.starts),
+    ("crashes", 500, \.crashes),
+    ("departures", 100, \.departures),
+    ("pauses", 500, \.halts),
+    ("drains", 100, \.drains),
+    ("messages submitted", 0, \.submitted),
+    ("messages refused", 0, \.refused),
+    ("messages sent", 0, \.sent),
+    ("messages delivered", 0, \.delivered),
+    ("delivered in a transitional configuration", 1_000, \.deliveredInTransitional),
+    ("safe, in a regular configuration", 1_000, \.safeInRegular),
+    ("safe, in a transitional configuration", 100, \.safeInTransitional),
+    ("fragments", 1_000, \.fragments),
+    ("large messages delivered", 100, \.largeDelivered),
+    ("retransmissions", 1_000, \.retransmissions),
+    ("rebroadcasts", 1_000, \.rebroadcasts),
+    ("regular configurations", 1_000, \.configurations),
+    ("transitional configurations", 1_000, \.transitions),
+    ("merges", 500, \.merges),
+    ("three-way merges", 100, \.threeWayMerges),
+    ("recoveries with rebroadcast", 500, \.recoveriesWithRebroadcast),
+    ("recoveries past holes", 20, \.recoveriesPastHoles),
+    ("recoveries with holes", 20, \.recoveriesWithHoles),
+    ("deliveries after a hole by obligation", 0, \.obligationsKept),
+    ("changes during Commit", 100, \.changesDuringCommit),
+    ("changes during Recovery", 100, \.changesDuringRecovery),
+    ("stalls", 100, \.stalls),
+    ("stalls resumed", 10, \.stallsResumed),
+    ("stalls voted out", 50, \.votedOut),
+    ("members left out", 0, \.leftOut),
+    ("restarts noticed", 50, \.restartsNoticed),
+    ("tokens repeated", 500, \.tokensRepeated),
+    ("sequences used before stored", 0, \.unstoredSequences),
+  ]
+
+  private typealias KeyPathOf = WritableKeyPath<Counters, Int> & Sendable
+
+  /// Adds another world's counters.
+  package mutating func add(_ other: Self) {
+    for row in Self.table { self[keyPath: row.path] += other[keyPath: row.path] }
+    slowestSettling = max(slowestSettling, other.slowestSettling)
+  }
+
+  /// The counters with their names, and the least that so many worlds should reach.
+  package var rows: [(name: String, value: Int, minimum: Int)] {
+    Self.table.map { row in (row.name, self[keyPath: row.path], row.minimum * worlds / 1_000) }
+  }
 }

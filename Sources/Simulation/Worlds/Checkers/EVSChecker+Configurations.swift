@@ -113,9 +113,10 @@ extension EVSChecker {
   ) {
     let host = processes[process].host
     let id = rings[ring].id
-    for earlier in incarnations[host] where processes[earlier].ring >= 0 {
+    var isRemembered = true
+    for earlier in incarnations[host].reversed() {
       let last = processes[earlier].ring
-      if last == ring || rings[last].id.sequence >= id.sequence {
+      if last == ring || isRemembered && last >= 0 && rings[last].id.sequence >= id.sequence {
         report(
           .sequence,
           "\(name(process)) delivers \(id) after \(name(earlier)) \(ringName(last))"

@@ -187,7 +187,9 @@ extension EVSChecker {
     }
     let sender = processes[messages[message].process].host
     let members = transitions[processes[process].transition].members
-    if !members.contains(sender), !obligations(of: members, from: ring).contains(sender) {
+    guard !members.contains(sender) else { return }
+    counters.obligationsKept += 1
+    if !obligations(of: members, from: ring).contains(sender) {
       report(
         .noGaps,
         "\(name(process)) delivers \(describe(message)) after a hole at \(hole), with no "

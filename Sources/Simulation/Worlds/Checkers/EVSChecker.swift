@@ -36,14 +36,18 @@ package struct EVSChecker: Sendable {
   package static let processLimit = 128
 
   /// A host's engine starts; returns its incarnation.
+  ///
+  /// `remembers` says whether its stored ring sequence covers what earlier processes used.
   @discardableResult
-  package mutating func start(host: Int) -> Int {
+  package mutating func start(host: Int, remembers: Bool = true) -> Int {
     precondition(running[host] < 0, "host \(host) runs already")
     precondition(processes.count < Self.processLimit, "too many restarts in one world")
     let incarnation = incarnations[host].count
     running[host] = processes.count
     incarnations[host].append(processes.count)
-    processes.append(ProcessRecord(host: host, incarnation: incarnation))
+    processes.append(
+      ProcessRecord(host: host, incarnation: incarnation, remembers: remembers)
+    )
     fold(1, host, incarnation)
     return incarnation
   }

@@ -47,6 +47,8 @@ struct MessageRecord: Sendable {
 struct ProcessRecord: Sendable {
   let host: Int
   let incarnation: Int
+  /// Whether ring ids of earlier processes of the host are covered by its stored sequence.
+  let remembers: Bool
   var isAlive = true
   /// The last regular configuration delivered; -1 before the first.
   var ring = -1

@@ -21,6 +21,8 @@ package enum Rule: String, Sendable, CaseIterable {
   case oneToken = "Ring.OneToken"
   case ringSequence = "Ring.Seq"
   case commitID = "Commit.Id"
+  /// A machine that asks to be called again and again without time going by.
+  case progress = "Machine.Progress"
   /// A datagram that the codec does not give back as it was.
   case wire = "Wire.RoundTrip"
 }

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import GroupModel
+
+/// What is asked of the checker about the present, and rule Reliable at the end.
+extension EVSChecker {
+  /// The process that runs on a host; -1 for none.
+  package func process(on host: Int) -> Int { running[host] }
+
+  /// Whether a packet of a ring has been seen on the wire.
+  package func knows(sequence: UInt64, of ring: RingID) -> Bool {
+    guard let index = ringIndices[ring], sequence >= 1,
+      sequence <= UInt64(rings[index].packets.count)
+    else { return false }
+    return rings[index].packets[Int(sequence - 1)].host >= 0
+  }
+
+  /// The highest sequence of the rings that these hosts' processes are in; 0 if in none.
+  package func highestSequence(of hosts: HostSet) -> UInt64 {
+    var highest: UInt64 = 0
+    for host in hosts where running[host] >= 0 {
+      let ring = processes[running[host]].ring
+      if ring >= 0 { highest = max(highest, rings[ring].id.sequence) }
+    }
+    return highest
+  }
+
+  /// The regular configuration that all these hosts, and nobody else, are in.
+  package func commonRing(of hosts: HostSet) -> RingID? {
+    var common: Int?
+    for host in hosts {
+      guard running[host] >= 0 else { return nil }
+      let process = processes[running[host]]
+      guard process.ring >= 0, process.transition < 0, process.ring == common ?? process.ring
+      else { return nil }
+      common = process.ring
+    }
+    guard let common, rings[common].members == hosts else { return nil }
+    return rings[common].id
+  }
+
+  package func describeRings(of hosts: HostSet) -> String {
+    hosts.map { host in
+      "\(cast.node(host)) in \(running[host] < 0 ? "none" : ringName(processes[running[host]].ring))"
+    }.joined(separator: ", ")
+  }
+
+  /// Rules SelfDelivery and Reliable in a world at rest: each process has delivered all of its own
+  /// messages, and all processes have delivered these letters.
+  package mutating func checkDelivered(to hosts: HostSet, letters: [Letter]) {
+    for host in hosts {
+      let process = running[host]
+      for message in processes[process].messages where !has(message, at: process) {
+        report(.selfDelivery, "\(name(process)) never delivered its own \(describe(message))")
+      }
+    }
+    for letter in letters {
+      guard let message = message(of: letter) else { continue }
+      for host in hosts where !has(message, at: running[host]) {
+        report(.reliable, "\(name(running[host])) never delivered \(describe(message))")
+      }
+    }
+  }
+
+  private func has(_ message: Int, at process: Int) -> Bool {
+    messages[message].delivered >> UInt128(process) & 1 == 1
+  }
+}

@@ -1,0 +1,471 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import GroupModel
+package import Machine
+package import Ring
+internal import RingWire
+
+/// Ring engines alone, each with a user that submits letters, under all rules of delivery.
+package struct RingScene: Scene {
+  package enum Errand: Sendable {
+    /// The user of a host submits, and again after a while.
+    case submit(host: Int)
+    /// The user of a host submits once.
+    case submitOnce(host: Int)
+  }
+
+  private let cast: Cast
+  private let settings: RingEngine.Settings
+  private let traffic: Traffic
+  package private(set) var checker: EVSChecker
+  private var ringChecker: RingChecker
+  private var tally = Counters()
+  private var wireViolation: Violation?
+  private var phases: [RingEngine.PhaseName]
+  /// The letters that each host is in the midst of sending in parts.
+  private var parts: [Letter?]
+  /// The messages submitted after the world settled.
+  private var lastLetters: [Letter] = []
+  private var finalRing: RingID?
+  private var recovering: [RingID] = []
+
+  package init(cast: Cast, climate: Climate, drawing chance: inout Chance) {
+    self.cast = cast
+    traffic = Traffic(climate: climate, drawing: &chance)
+    var settings = RingEngine.Settings(
+      me: cast.node(0),
+      configured: cast.roster,
+      timers: climate.timers
+    )
+    settings.accelerated = chance.happens(percent: 70)
+    settings.window = chance.pick([8, 60, 256]) ?? 256
+    settings.personalWindow = min(settings.window, chance.pick([3, 16, 64]) ?? 64)
+    settings.datagramBudget = chance.pick([700, 1_350]) ?? 1_350
+    settings.longestMessage = 1 << 17
+    self.settings = settings
+    checker = EVSChecker(cast: cast)
+    ringChecker = RingChecker(cast: cast)
+    phases = Array(repeating: .gather, count: cast.count)
+    parts = Array(repeating: nil, count: cast.count)
+  }
+
+  package var violation: Violation? {
+    checker.violation ?? ringChecker.violation ?? wireViolation
+  }
+
+  package var digest: UInt64 { checker.digest }
+
+  package var counters: Counters {
+    var sum = tally
+    sum.add(checker.counters)
+    return sum
+  }
+
+  // MARK: - Engines
+
+  package mutating func start(
+    _ boot: Boot,
+    in world: inout Surroundings<Errand>
+  ) -> RingEngine {
+    checker.start(host: boot.host, remembers: boot.remembers)
+    parts[boot.host] = nil
+    phases[boot.host] = .gather
+    world.post(.submit(host: boot.host), after: world.chance.wait(mean: traffic.interval))
+    var settings = settings
+    settings.me = cast.node(boot.host)
+    return RingEngine(
+      settings: settings,
+      storedSequenceBound: boot.storedBound,
+      random: boot.random,
+      startingAt: boot.now
+    )
+  }
+
+  package mutating func stop(
+    host: Int,
+    _ engine: RingEngine,
+    in world: inout Surroundings<Errand>
+  ) {
+    checker.stop(host: host)
+    let statistics = engine.statistics
+    tally.rebroadcasts += Int(statistics.rebroadcasts)
+    tally.recoveriesWithHoles += Int(statistics.recoveriesWithHoles)
+    tally.stalls += Int(statistics.stalls)
+    tally.votedOut += Int(statistics.votedOut)
+    tally.tokensRepeated += Int(statistics.tokensRepeated)
+    tally.restartsNoticed += Int(statistics.gathered(because: .memberRestarted))
+  }
+
+  package func event(_ happening: Happening) -> RingEngine.Event {
+    switch happening {
+    case .received(let packet): .received(packet)
+    case .stored(let bound): .stored(bound: bound)
+    case .drained: .drained
+    case .leave: .leave
+    }
+  }
+
+  package mutating func perform(
+    _ effect: RingEngine.Effect,
+    on host: Int,
+    in world: inout Surroundings<Errand>
+  ) -> Demand? {
+    switch effect {
+    case .send(let packet, let node):
+      world.log(host, "-> \(node) \(Self.text(packet))")
+      return .send(watch(packet, from: host, in: world), to: node)
+    case .multicast(let packet, let roster):
+      world.log(host, "-> \(roster) \(Self.text(packet))")
+      return .multicast(watch(packet, from: host, in: world), to: roster)
+    case .deliver(let delivery):
+      deliver(delivery, at: host, in: &world)
+      return nil
+    case .store(let bound):
+      world.log(host, "stores \(bound)")
+      return .store(bound: bound)
+    case .drain: return .drain
+    case .liveness(let liveness):
+      if liveness == .resumed { tally.stallsResumed += 1 }
+      if case .rotation = liveness { return nil }
+      world.log(host, "\(liveness)")
+      return nil
+    case .note(let note):
+      hear(note, from: host, in: &world)
+      return nil
+    case .departed: return .end
+    }
+  }
+
+  package mutating func observe(
+    _ engine: RingEngine,
+    on host: Int,
+    in world: inout Surroundings<Errand>
+  ) {
+    phases[host] = engine.phaseName
+  }
+
+  private mutating func hear(
+    _ note: RingEngine.Note,
+    from host: Int,
+    in world: inout Surroundings<Errand>
+  ) {
+    world.log(host, "\(note)")
+    switch note {
+    case .gathering:
+      if phases[host] == .commit { tally.changesDuringCommit += 1 }
+      if phases[host] == .recovery { tally.changesDuringRecovery += 1 }
+    case .leftOut: tally.leftOut += 1
+    case .sequenceNotStored: tally.unstoredSequences += 1
+    case .refused:
+      checker.withdraw(host: host)
+      tally.refused += 1
+    case .installed, .excluded, .stalled: break
+    }
+  }
+
+  private mutating func deliver(
+    _ delivery: Delivery,
+    at host: Int,
+    in world: inout Surroundings<Errand>
+  ) {
+    switch delivery {
+    case .message(let message):
+      world.log(host, "delivers \(Self.text(message))")
+      checker.deliver(
+        at: host,
+        Delivered(
+          sender: cast.host(message.sender) ?? -1,
+          service: message.service,
+          ring: message.ring,
+          payload: message.payload
+        )
+      )
+    case .transitional(let change):
+      world.log(host, "delivers transitional \(change.from) to \(change.to) \(change.members)")
+      checker.transitional(at: host, from: change.from, to: change.to, members: change.members)
+    case .regular(let next):
+      world.log(host, "delivers regular \(next.ring) \(next.members) with \(next.cameTogether)")
+      if finalRing != nil {
+        report(.eventually, "\(cast.node(host)) delivers \(next.ring) after all was settled")
+      }
+      ringChecker.install(of: next.ring, on: host, bound: world.bounds[host])
+      checker.regular(
+        at: host,
+        ring: next.ring,
+        members: next.members,
+        cameTogether: next.cameTogether
+      )
+    }
+  }
+
+  mutating func report(_ rule: Rule, _ text: String) {
+    if wireViolation == nil { wireViolation = Violation(rule, text) }
+  }
+}
+
+// MARK: - The wire
+
+extension RingScene {
+  /// Watches a datagram on its way out; gives back what will arrive.
+  private mutating func watch(
+    _ packet: Packet,
+    from host: Int,
+    in world: borrowing Surroundings<Errand>
+  ) -> Packet {
+    switch packet {
+    case .data(let data): watch(data, from: host)
+    case .token(let token):
+      ringChecker.token(
+        by: checker.process(on: host),
+        on: host,
+        ring: token.ring,
+        sequence: token.hop,
+        fingerprint: UInt64(truncatingIfNeeded: token.fingerprint)
+      )
+    case .commitToken(let token): watch(token, from: host, in: world)
+    case .join, .beacon, .announcement, .hurry, .departure: break
+    }
+    return world.climate.encodes ? recoded(packet) : packet
+  }
+
+  private mutating func watch(_ data: DataPacket, from host: Int) {
+    guard let originator = cast.host(data.originator) else {
+      return report(.integrity, "a packet of \(data.originator), who is not of this world")
+    }
+    switch data.content {
+    case .messages(let fragments):
+      watch(
+        fragments,
+        of: originator,
+        ring: data.ring,
+        sequence: data.sequence,
+        from: host
+      )
+    case .recovered(let old):
+      checker.send(
+        by: host,
+        sender: originator,
+        ring: data.ring,
+        sequence: data.sequence,
+        completing: [],
+        fingerprint: old.sequence
+      )
+      if !recovering.contains(data.ring) {
+        recovering.append(data.ring)
+        tally.recoveriesWithRebroadcast += 1
+      }
+      guard let oldOriginator = cast.host(old.originator) else { return }
+      watch(
+        old.fragments,
+        of: oldOriginator,
+        ring: old.ring,
+        sequence: old.sequence,
+        from: host
+      )
+    }
+  }
+
+  private mutating func watch(
+    _ fragments: [Fragment],
+    of originator: Int,
+    ring: RingID,
+    sequence: UInt64,
+    from host: Int
+  ) {
+    var fingerprint = UInt64(fragments.count)
+    for fragment in fragments {
+      fingerprint = (fingerprint ^ UInt64(fragment.payload.count)) &* 0x100_0000_01b3
+      for byte in fragment.payload.prefix(Letter.headerLength) {
+        fingerprint = (fingerprint ^ UInt64(byte)) &* 0x100_0000_01b3
+      }
+    }
+    var letters: [Letter] = []
+    if originator == host, !checker.knows(sequence: sequence, of: ring) {
+      for fragment in fragments { collect(fragment, from: host, into: &letters) }
+    }
+    checker.send(
+      by: host,
+      sender: originator,
+      ring: ring,
+      sequence: sequence,
+      completing: letters,
+      fingerprint: fingerprint
+    )
+  }
+
+  /// A message has its place where its last part is.
+  private mutating func collect(_ fragment: Fragment, from host: Int, into letters: inout [Letter])
+  {
+    switch fragment.position {
+    case .whole:
+      if let letter = Letter(header: fragment.payload) { letters.append(letter) }
+    case .first:
+      tally.fragments += 1
+      parts[host] = Letter(header: fragment.payload)
+    case .middle: tally.fragments += 1
+    case .last:
+      tally.fragments += 1
+      if let letter = parts[host] { letters.append(letter) }
+      parts[host] = nil
+    }
+  }
+
+  private mutating func watch(
+    _ token: CommitToken,
+    from host: Int,
+    in world: borrowing Surroundings<Errand>
+  ) {
+    guard let members = cast.hosts(token.roster) else {
+      return report(.commitID, "a commit token for \(token.roster), not all of this world")
+    }
+    checker.attempt(by: host, members: members)
+    guard cast.host(token.ring.representative) == host else { return }
+    ringChecker.birth(
+      of: token.ring,
+      by: checker.process(on: host),
+      on: host,
+      members: members,
+      known: checker.highestSequence(of: members),
+      bound: world.bounds[host]
+    )
+  }
+
+  private mutating func recoded(_ packet: Packet) -> Packet {
+    let header = DatagramHeader(
+      kind: packet.kind,
+      cluster: 1,
+      counter: 1,
+      boot: BootID(1, 2, 3, 4)
+    )
+    let bytes = Datagram.encode(packet, header: header)
+    if bytes.count > 1_472 {
+      report(.wire, "a datagram of \(bytes.count) bytes: \(Self.text(packet))")
+    }
+    do {
+      let (_, decoded) = try Datagram.decode(bytes[...])
+      if decoded != packet { report(.wire, "\(packet) comes back as \(decoded)") }
+      return decoded
+    } catch {
+      report(.wire, "\(packet) comes back as \(error)")
+      return packet
+    }
+  }
+
+  private static func text(_ packet: Packet) -> String {
+    switch packet {
+    case .data(let data):
+      switch data.content {
+      case .messages(let fragments):
+        "data \(data.sequence) of \(data.ring) from \(data.originator): \(fragments.count) parts"
+      case .recovered(let old):
+        "data \(data.sequence) of \(data.ring): recovered \(old.sequence) of \(old.ring) "
+          + "from \(old.originator)"
+      }
+    case .token(let token):
+      "token \(token.hop) of \(token.ring): seq \(token.sequence) aru \(token.aru) "
+        + "by \(token.aruHolder?.description ?? "-") backlog \(token.backlog) "
+        + "wants \(token.requests.map { "\($0.first)-\($0.last)" })"
+    case .join(let join):
+      "join: \(join.considered) failed \(join.failed) sequence \(join.ringSequence)"
+    case .commitToken(let token):
+      "commit \(token.ring) hop \(token.hop): "
+        + token.members.map { "\($0.node)\(Self.text($0.past))" }.joined(separator: " ")
+    case .beacon(let beacon): "beacon of \(beacon.ring)"
+    case .announcement(let announcement):
+      "announces \(announcement.ring) \(announcement.members), hears \(announcement.heard)"
+    case .hurry(let hurry): "hurry, \(hurry.ring)"
+    case .departure: "departure"
+    }
+  }
+
+  private static func text(_ past: CommitToken.Past?) -> String {
+    guard let past else { return "" }
+    return "(\(past.ring?.description ?? "new") aru \(past.aru) delivered \(past.delivered) "
+      + "highest \(past.highest) received \(past.received?.description ?? "-") "
+      + "obliged \(past.obligations))"
+  }
+
+  private static func text(_ message: Delivery.Message) -> String {
+    let letter = Letter(header: message.payload)
+    return "\(message.sender)/\(letter?.incarnation ?? -1)#\(letter?.number ?? -1) "
+      + "(\(message.service), \(message.payload.count) bytes) of \(message.ring)"
+  }
+}
+
+extension Token {
+  fileprivate var fingerprint: Int {
+    var hash = Int(truncatingIfNeeded: sequence &* 31 &+ aru)
+    hash = hash &* 31 &+ Int(backlog) &+ Int(sent) &* 7 &+ Int(retransmitted) &* 13
+    for range in requests {
+      hash = hash &* 31 &+ Int(truncatingIfNeeded: range.first &* 17 &+ range.last)
+    }
+    return hash
+  }
+}
+
+// MARK: - The course
+
+extension RingScene {
+  package mutating func run(
+    _ errand: Errand,
+    in world: inout Surroundings<Errand>
+  ) -> (host: Int, event: RingEngine.Event)? {
+    switch errand {
+    case .submit(let host):
+      guard world.isTroubled, world.live.contains(host) else { return nil }
+      world.post(.submit(host: host), after: world.chance.wait(mean: traffic.interval))
+      return submit(at: host, in: &world)
+    case .submitOnce(let host):
+      guard world.live.contains(host) else { return nil }
+      return submit(at: host, in: &world)
+    }
+  }
+
+  private mutating func submit(
+    at host: Int,
+    in world: inout Surroundings<Errand>
+  ) -> (host: Int, event: RingEngine.Event)? {
+    let (service, length) = traffic.draw(&world.chance)
+    guard let letter = checker.submit(host: host, service: service, length: length) else {
+      return nil
+    }
+    world.log(host, "submits #\(letter.number) (\(service), \(letter.length) bytes)")
+    if !world.isTroubled { lastLetters.append(letter) }
+    return (host, .submit(service: service, payload: letter.bytes))
+  }
+
+  package mutating func burst(host: Int, in world: inout Surroundings<Errand>) {
+    for _ in 0..<world.chance.within(5...60) {
+      world.post(.submitOnce(host: host), after: .zero)
+    }
+  }
+
+  package mutating func calm(in world: inout Surroundings<Errand>) {}
+
+  package func isSettled(_ live: HostSet, in world: borrowing Surroundings<Errand>) -> Bool {
+    checker.commonRing(of: live) != nil
+  }
+
+  package mutating func settled(_ live: HostSet, in world: inout Surroundings<Errand>) {
+    finalRing = checker.commonRing(of: live)
+    for host in live {
+      for _ in 0..<3 {
+        world.post(
+          .submitOnce(host: host),
+          after: world.chance.within(.zero...world.climate.tokenLoss)
+        )
+      }
+    }
+  }
+
+  package mutating func finish(_ live: HostSet, in world: inout Surroundings<Errand>) {
+    checker.checkDelivered(to: live, letters: lastLetters)
+  }
+
+  package mutating func unsettled(_ live: HostSet, in world: inout Surroundings<Errand>) {
+    report(
+      .eventually,
+      "\(cast.text(live)) have come to no common configuration: \(checker.describeRings(of: live))"
+    )
+  }
+}
