@@ -97,6 +97,9 @@ package struct Surroundings<Errand: Sendable>: Sendable {
     agenda.add(.errand(errand), at: now + wait)
   }
 
+  /// Writes a line that is rare enough to be made even if no transcript is kept.
+  mutating func tell(_ host: Int?, _ text: String) { log(host, text) }
+
   /// Writes a line of the transcript, if one is kept.
   package mutating func log(_ host: Int?, _ text: @autoclosure () -> String) {
     guard transcript != nil else { return }

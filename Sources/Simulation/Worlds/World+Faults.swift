@@ -38,7 +38,7 @@ extension World {
     case .oneWay: cutOneWay()
     case .clog: clog()
     case .storm:
-      world.log(nil, "storm")
+      world.tell(nil, "storm")
       network.loss = world.chance.within(100_000...500_000)
       world.agenda.add(.mend(.storm), at: world.now + duration())
     case .crash: crash(keepsWrites: true)
@@ -48,7 +48,7 @@ extension World {
     case .freeze: halt(clockStands: true)
     case .departure: depart()
     case .heal:
-      world.log(nil, "all cuts are mended")
+      world.tell(nil, "all cuts are mended")
       network.heal()
     case .burst:
       if let host = world.chance.pick(world.live) { scene.burst(host: host, in: &world) }
@@ -71,7 +71,7 @@ extension World {
   }
 
   private mutating func separate(_ part: HostSet, for lasts: Span) {
-    world.log(nil, "\(world.cast.text(part)) cut off for \(lasts)")
+    world.tell(nil, "\(world.cast.text(part)) cut off for \(lasts)")
     counters.cuts += 1
     network.separate(part, cut: true)
     world.agenda.add(.mend(.join(part)), at: world.now + lasts)
@@ -80,7 +80,7 @@ extension World {
   private mutating func cutOneWay() {
     let (from, to) = (anyHost(), anyHost())
     guard from != to else { return }
-    world.log(from, "does not reach \(world.cast.node(to))")
+    world.tell(from, "does not reach \(world.cast.node(to))")
     network.cut(from: from, to: to)
     world.agenda.add(.mend(.link(from: from, to: to)), at: world.now + duration())
   }
@@ -89,7 +89,7 @@ extension World {
     let to = anyHost()
     let until = world.now + duration() / 2
     let only = world.chance.happens(percent: 50) ? anyHost() : nil
-    world.log(to, "is reached late, until \(until)")
+    world.tell(to, "is reached late, until \(until)")
     for from in hosts.indices where only == nil || from == only {
       network.clog(from: from, to: to, until: until)
     }
@@ -98,7 +98,7 @@ extension World {
   mutating func mend(_ repair: Repair) {
     switch repair {
     case .join(let part):
-      world.log(nil, "\(world.cast.text(part)) connected again")
+      world.tell(nil, "\(world.cast.text(part)) connected again")
       network.separate(part, cut: false)
     case .link(let from, let to): network.mend(from: from, to: to)
     case .storm: network.loss = world.isTroubled ? world.climate.loss : 0
@@ -109,7 +109,7 @@ extension World {
 
   private mutating func crash(keepsWrites: Bool) {
     guard let host = world.chance.pick(world.live), counters.starts < 100 else { return }
-    world.log(host, keepsWrites ? "crashes" : "loses power")
+    world.tell(host, keepsWrites ? "crashes" : "loses power")
     counters.crashes += 1
     stop(host)
     for write in hosts[host].writes where keepsWrites && world.chance.happens(percent: 50) {
@@ -126,7 +126,7 @@ extension World {
 
   private mutating func loseState() {
     guard let host = world.chance.pick(world.live), counters.starts < 100 else { return }
-    world.log(host, "crashes and loses its state")
+    world.tell(host, "crashes and loses its state")
     counters.crashes += 1
     stop(host)
     hosts[host].writes = []
@@ -141,7 +141,7 @@ extension World {
       return
     }
     let lasts = duration()
-    world.log(host, "stands still for \(lasts)\(clockStands ? ", its clock too" : "")")
+    world.tell(host, "stands still for \(lasts)\(clockStands ? ", its clock too" : "")")
     counters.halts += 1
     let ticket = hosts[host].ticket()
     hosts[host].condition = .still(ticket: ticket, since: world.now, clockStands: clockStands)
@@ -152,7 +152,7 @@ extension World {
     guard let host = world.chance.pick(world.live), hosts[host].condition == .running,
       counters.starts < 100
     else { return }
-    world.log(host, "is to leave")
+    world.tell(host, "is to leave")
     feed(scene.event(.leave), to: host)
   }
 
@@ -194,7 +194,7 @@ extension World {
   /// Ends all faults; some hosts stay down for good.
   mutating func mendEverything() {
     world.isTroubled = false
-    world.log(nil, "trouble is over")
+    world.tell(nil, "trouble is over")
     network.heal()
     network.loss = 0
     if world.chance.happens(percent: 25) {

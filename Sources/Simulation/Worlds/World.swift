@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import GroupModel
-package import Machine
+internal import GroupModel
+internal import Machine
 internal import RingWire
 
 /// Hosts, a network and trouble under one virtual clock; everything follows from the seed.
@@ -9,7 +9,7 @@ internal import RingWire
 /// First faults strike, and nothing forbidden may happen. Then everything is mended, and what must
 /// come to pass has to, within a bounded time.
 package struct World<S: Scene>: Sendable {
-  package private(set) var scene: S
+  package internal(set) var scene: S
   package internal(set) var world: Surroundings<S.Errand>
   package internal(set) var counters = Counters()
   var network: Network
@@ -56,7 +56,7 @@ package struct World<S: Scene>: Sendable {
   /// Lets the world run from its beginning to its end.
   package mutating func run() -> Outcome {
     let unit = world.climate.tokenLoss
-    world.log(nil, "\(world.cast.count) hosts, \(world.climate)")
+    world.tell(nil, "\(world.cast.count) hosts, \(world.climate)")
     for host in hosts.indices {
       world.agenda.add(.start(host: host), at: world.chance.within(.zero...unit))
     }
@@ -69,7 +69,7 @@ package struct World<S: Scene>: Sendable {
     counters.add(scene.counters)
     counters.worlds = 1
     counters.virtualMilliseconds = world.now.nanoseconds / 1_000_000
-    if let violation { world.log(nil, "VIOLATION \(violation)") }
+    if let violation { world.tell(nil, "VIOLATION \(violation)") }
     return Outcome(
       violation: violation,
       counters: counters,
@@ -97,7 +97,7 @@ package struct World<S: Scene>: Sendable {
     guard violation == nil else { return }
     let took = (world.now - started).nanoseconds / 1_000_000
     counters.slowestSettling = max(counters.slowestSettling, took)
-    world.log(nil, "settled after \(world.now - started)")
+    world.tell(nil, "settled after \(world.now - started)")
     scene.settled(world.live, in: &world)
     run(until: world.now + unit * 8)
     if violation == nil { scene.finish(world.live, in: &world) }
@@ -148,7 +148,7 @@ package struct World<S: Scene>: Sendable {
       now: hosts[host].clock.instant(at: world.now)
     )
     hosts[host].remembers = true
-    world.log(host, "starts, stored bound \(boot.storedBound)")
+    world.tell(host, "starts, stored bound \(boot.storedBound)")
     world.live.insert(host)
     hosts[host].condition = .running
     hosts[host].alarm = .never
@@ -202,7 +202,7 @@ package struct World<S: Scene>: Sendable {
     guard case .still(ticket, let since, let clockStands) = hosts[host].condition else { return }
     hosts[host].condition = .running
     if clockStands { hosts[host].clock.stand(from: since, to: world.now) }
-    world.log(host, "goes on, \(hosts[host].buffer.count) datagrams wait")
+    world.tell(host, "goes on, \(hosts[host].buffer.count) datagrams wait")
     // Sockets keep the order within each; between them there is none.
     if world.chance.happens(percent: 50) {
       let tokens = hosts[host].buffer.filter { $0.kind == .token }
@@ -274,7 +274,7 @@ package struct World<S: Scene>: Sendable {
     case .store(let bound): write(bound, by: host)
     case .drain: hosts[host].wantsDrain = true
     case .end:
-      world.log(host, "has left")
+      world.tell(host, "has left")
       counters.departures += 1
       stop(host)
       let wait = world.chance.within(.zero...world.climate.tokenLoss * 4)

@@ -55,7 +55,7 @@ package struct Counters: Sendable, Equatable {
 
   /// The counters by name, in order, with the least that a campaign of a thousand worlds reaches;
   /// 0 for those that only inform.
-  private static let table: [(name: String, minimum: Int, path: KeyPathOf)] = [
+  private static let table: [(name: String, minimum: Int, path: any KeyPathOf)] = [
     ("worlds", 0, \.worlds),
     ("steps", 0, \.steps),
     ("virtual milliseconds", 0, \.virtualMilliseconds),

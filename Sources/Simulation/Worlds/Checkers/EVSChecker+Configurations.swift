@@ -122,6 +122,7 @@ extension EVSChecker {
           "\(name(process)) delivers \(id) after \(name(earlier)) \(ringName(last))"
         )
       }
+      isRemembered = isRemembered && processes[earlier].remembers
     }
     guard processes[process].ring >= 0 else {
       if cast.hosts(cameTogether) != HostSet([host]) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import Machine
-package import RingWire
+internal import Machine
+internal import RingWire
 
 /// One machine of a world.
 struct Host<Engine: StateMachine>: Sendable {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import GroupModel
-package import Machine
+internal import GroupModel
+internal import Machine
 package import Ring
 internal import RingWire
 
