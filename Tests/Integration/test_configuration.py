@@ -48,7 +48,6 @@ BAD: dict[str, tuple[Mangle, str | None, str]] = {
         "10.77.0.1",
     ),
     "unknown_node": (changed("Node = web1", "Node = web9"), None, "web9"),
-    "key_not_yet_possible": (changed("Key = none", "Key = /etc/wackamole/ring.key"), None, "none"),
 }
 
 
