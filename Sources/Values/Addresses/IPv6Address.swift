@@ -12,6 +12,8 @@ package struct IPv6Address: Sendable, Hashable, Comparable {
     var parts = text.utf8.split(separator: colon, omittingEmptySubsequences: false)
       .map { Array($0) }
     guard (3...9).contains(parts.count) else { return nil }
+    // Nothing but colons is an address only as "::".
+    guard parts.count == 3 || !parts.allSatisfy(\.isEmpty) else { return nil }
     if let last = parts.last, last.contains(UInt8(ascii: ".")) {
       guard let tail = IPv4Address(text: String(decoding: last, as: UTF8.self)) else { return nil }
       parts.removeLast()
