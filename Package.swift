@@ -123,7 +123,7 @@ let package = Package(
     // Shells: the outside world, thin.
     layer("Shells", "Reactor", ["Machine", "CLinux"]),
     layer("Shells", "Transport", ["Machine", "Addresses", "Reactor"]),
-    layer("Shells", "Netlink", ["Machine", "Addresses", "CNetlink"]),
+    layer("Shells", "Netlink", ["Machine", "Addresses", "Reactor", "CNetlink"]),
     layer("Shells", "Capture", ["Machine", "Addresses", "CPcap"]),
     layer("Shells", "Seal", ["GroupModel", "RingWire", "CSodium"]),
     .target(
@@ -169,6 +169,7 @@ let package = Package(
     tests("Reactor", ["Machine", "Reactor"]),
     tests("Transport", ["Machine", "Addresses", "Reactor", "Transport"]),
     tests("DaemonKit", ["Machine", "Reactor", "DaemonKit"]),
+    tests("Netlink", ["Machine", "Addresses", "Reactor", "Netlink"]),
     tests("Tidy", []),
   ]
 )

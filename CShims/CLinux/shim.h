@@ -111,6 +111,14 @@ static inline int wack_pipe(int ends[2]) { return (int)syscall(SYS_pipe2, ends, 
 static inline int wack_memfd(const char *name) {
   return (int)syscall(SYS_memfd_create, name, wack_mfd_flags);
 }
+// The size is final from here on, so a reader of the mapping can never fault.
+static inline int wack_memfd_seal(int fd) {
+  return fcntl(fd, 1033 /* F_ADD_SEALS */, 1 | 2 | 4 /* SEAL, SHRINK, GROW */);
+}
+static inline int wack_memfd_is_sealed(int fd) {
+  int seals = fcntl(fd, 1034 /* F_GET_SEALS */);
+  return seals >= 0 && (seals & 2);
+}
 static inline int wack_pidfd_open(int pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
 static inline int wack_set_name(const char *name) { return prctl(PR_SET_NAME, name, 0, 0, 0); }
 static inline int wack_set_undumpable(void) { return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); }

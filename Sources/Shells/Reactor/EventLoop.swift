@@ -90,6 +90,15 @@ package final class EventLoop {
     for interests: Readiness,
     handler: @escaping (Readiness) -> Void
   ) throws(SystemError) -> Watch {
+    try watch(fileDescriptor: descriptor.rawValue, for: interests, handler: handler)
+  }
+
+  /// Watches a descriptor that a library owns.
+  package func watch(
+    fileDescriptor: CInt,
+    for interests: Readiness,
+    handler: @escaping (Readiness) -> Void
+  ) throws(SystemError) -> Watch {
     let index = freeSlots.popLast() ?? slots.count
     if index == slots.count { slots.append(Slot()) }
     let watch = Watch(
@@ -98,14 +107,14 @@ package final class EventLoop {
     )
     do {
       try SystemError.check(
-        wack_epoll_add(poller.rawValue, descriptor.rawValue, interests.rawValue, watch.key),
-        "watch descriptor \(descriptor.rawValue)"
+        wack_epoll_add(poller.rawValue, fileDescriptor, interests.rawValue, watch.key),
+        "watch descriptor \(fileDescriptor)"
       )
     } catch {
       freeSlots.append(index)
       throw error
     }
-    slots[index].descriptor = descriptor.rawValue
+    slots[index].descriptor = fileDescriptor
     slots[index].handler = handler
     return watch
   }

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Addresses
+import Glibc
+import Machine
+import Reactor
+import Testing
+
+@testable import Netlink
+
+@Suite("Netlink on the loop", .enabled(if: Namespace.isAllowed, "needs root"))
+struct NetlinkServiceTests {
+  private func spin(_ loop: EventLoop, until done: () -> Bool) throws {
+    let limit = BootClock.now + .seconds(5)
+    while !done(), BootClock.now < limit { try loop.turn(until: limit) }
+  }
+
+  @Test("The first report is a snapshot; changes by others and by us follow")
+  func reports() throws {
+    let namespace = try Namespace.enter()
+    defer { namespace.leave() }
+    let loop = try EventLoop()
+    var events: [NetworkEvent] = []
+    var completions: [NetlinkService.Completion] = []
+    let service = try NetlinkService(
+      on: loop,
+      report: { events.append($0) },
+      complete: { completions.append($0) }
+    )
+    try spin(loop) { !events.isEmpty }
+    guard case .snapshot(let links, let addresses) = events.first else {
+      Issue.record("the first report is \(String(describing: events.first))")
+      return
+    }
+    let eth0 = try #require(links.first { $0.name.text == "eth0" })
+    #expect(Set(links.map(\.name.text)) == ["lo", "eth0", "peer0"])
+    #expect(eth0.state == .up)
+    #expect(eth0.mac != nil)
+    #expect(eth0.mtu == 1_500)
+    #expect(addresses.contains { $0.prefix.description == "127.0.0.1/8" })
+
+    let vip = address("10.0.0.5/32")
+    events = []
+    let request = service.submit([.add(vip, AddressOptions())])
+    try spin(loop) {
+      completions.count == 1
+        && events.contains {
+          if case .address(let seen) = $0 { seen.prefix == vip.prefix } else { false }
+        }
+    }
+    #expect(completions.map(\.request) == [request])
+    #expect(completions.map(\.outcomes) == [[.done]])
+
+    events = []
+    try Namespace.ip("addr del 10.0.0.5/32 dev eth0")
+    let gone = NetworkEvent.addressGone(index: eth0.index, prefix: vip.prefix)
+    try spin(loop) { events.contains(gone) }
+    #expect(events.contains(gone))
+
+    events = []
+    try Namespace.ip("link set peer0 down")
+    try spin(loop) {
+      events.contains {
+        if case .link(let link) = $0 {
+          link.index == eth0.index && link.state == .noCarrier
+        } else {
+          false
+        }
+      }
+    }
+    try Namespace.ip("link del eth0")
+    let vanished = NetworkEvent.linkGone(index: eth0.index, name: eth0.name)
+    try spin(loop) { events.contains(vanished) }
+    #expect(events.contains(vanished))
+    service.finish()
+  }
+
+  @Test("When reports are lost the monitor says so, and goes on")
+  func overrun() throws {
+    let namespace = try Namespace.enter()
+    defer { namespace.leave() }
+    let monitor = try NetlinkMonitor(receiveBuffer: 4_096)
+    let keeper = AddressKeeper(journal: nil)
+    let vips = (1...200).map { address("10.0.0.\($0)/32") }
+    _ = keeper.apply(vips.map { .add($0, AddressOptions()) })
+    var reports: [NetlinkMonitor.Report] = []
+    monitor.read(limit: 1_000) { reports.append($0) }
+    #expect(reports.contains(.overrun))
+    reports = []
+    _ = keeper.apply([.remove(vips[0])])
+    monitor.read { reports.append($0) }
+    let eth0 = if_nametoindex("eth0")
+    #expect(reports == [.event(.addressGone(index: eth0, prefix: vips[0].prefix))])
+  }
+
+  @Test("Finishing waits for what was asked")
+  func finish() throws {
+    let namespace = try Namespace.enter()
+    defer { namespace.leave() }
+    let loop = try EventLoop()
+    var completions: [NetlinkService.Completion] = []
+    let service = try NetlinkService(
+      on: loop,
+      report: { _ in },
+      complete: { completions.append($0) }
+    )
+    for number in 1...20 {
+      service.submit([.add(address("10.0.0.\(number)/32"), AddressOptions())])
+    }
+    service.finish()
+    #expect(completions.map(\.outcomes) == Array(repeating: [.done], count: 20))
+    let late = [AddressChange.remove(address("10.0.0.1/32"))]
+    service.submit(late)
+    service.finish()
+    #expect(completions.last?.outcomes == late.map { .failed(NetlinkError($0, .busy)) })
+  }
+}
