@@ -44,8 +44,9 @@ package final class NetlinkService {
   private var requests: UInt64 = 0
   private var isAsking = false
   private var askAgainAt: Instant?
-  /// Reports that came while the kernel was asked for everything. They follow the snapshot, which
-  /// may be older than they are.
+  /// Reports that came while the kernel was asked for everything.
+  ///
+  /// They follow the snapshot, which may be older than they are.
   private var held: [NetworkEvent] = []
 
   /// Opens the sockets and asks for everything; the first report is a snapshot.
