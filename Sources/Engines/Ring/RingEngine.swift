@@ -2,14 +2,31 @@
 
 package import GroupModel
 package import Machine
+import RingWire
 
 /// The Totem single ring with Extended Virtual Synchrony.
+///
+/// ```
+///            all agree                second sight          nothing left to recover
+///   Gather ------------> Commit ------------------> Recovery ----------------------> Operational
+///     ^                    |                           |                                 |
+///     +--- token lost, a member gathers, leaves or restarts, a merge, a stall, voted out -+
+/// ```
 ///
 /// Sources: Amir, Moser, Melliar-Smith, Agarwal, Ciarfella, "The Totem Single-Ring Ordering and
 /// Membership Protocol", TOCS 13(4), 1995; Moser, Amir, Melliar-Smith, Agarwal, "Extended Virtual
 /// Synchrony", ICDCS 1994; Babay, Amir, "Fast Total Ordering for Modern Data Centers", ICDCS 2016.
+///
+/// Deviations from the papers:
+/// - A foreign ring is merged with only after contact in both directions, never on a stray message.
+/// - A member is judged by its silence, whatever the phase, and beacons keep it from being silent.
+/// - The received flag names the attempt it was set in: flags of different attempts do not mean
+///   that their owners hold the same messages, so then these are rebroadcast again.
+/// - The rebroadcast flag of the token is its backlog, a sum that every member keeps up to date.
+/// - Reliable, FIFO and causal messages are delivered in agreed order, which is more than they ask.
 package struct RingEngine: StateMachine {
   private var context: Context
+  private var phase: Phase
 
   /// Begins to gather.
   ///
@@ -32,42 +49,217 @@ package struct RingEngine: StateMachine {
       random: random,
       now: now
     )
+    let gather = Gather(.started, considering: [settings.me], in: &context)
+    phase = .gather(gather)
+    _ = context.effects.takeAll()
   }
 
-  package var nextDeadline: Instant? { nil }
+  package var nextDeadline: Instant? { context.drainBy ?? phase.deadline(in: context) }
 
   package mutating func handle(
     _ event: Event,
     at now: Instant,
     into effects: inout EffectQueue<Effect>
   ) {
+    swap(&context.effects, &effects)
+    defer { swap(&context.effects, &effects) }
+    begin(at: now)
+    switch event {
+    case .received(let packet):
+      if context.admits(packet) { phase.receive(packet, in: &context) }
+    case .submit(let service, let payload):
+      if context.take(service, payload) { phase.submitted(in: &context) }
+    case .stored(let bound):
+      context.sequences.noteStored(bound)
+      phase.stored(in: &context)
+    case .drained:
+      drained()
+    case .leave:
+      context.isLeaving = true
+      phase.leave(in: &context)
+    }
   }
 
   package mutating func advance(to now: Instant, into effects: inout EffectQueue<Effect>) {
+    swap(&context.effects, &effects)
+    defer { swap(&context.effects, &effects) }
+    begin(at: now)
+    if let drainBy = context.drainBy {
+      guard drainBy <= context.now else { return }
+      drained()
+    }
+    while let deadline = phase.deadline(in: context), deadline <= context.now {
+      phase.expire(in: &context)
+    }
+  }
+
+  /// Notes the time, and whether the loop missed its own deadline by more than a token time-out.
+  private mutating func begin(at now: Instant) {
+    let due = nextDeadline
+    context.begin(at: now)
+    guard context.hasBegun, context.drainBy == nil, let due,
+      context.now - due > context.timers.tokenLoss
+    else {
+      context.hasBegun = true
+      return
+    }
+    let gap = context.now - due
+    context.statistics.stalls += 1
+    context.note(.stalled(gap))
+    context.emit(.liveness(.stalled(gap)))
+    context.emit(.drain)
+    context.drainBy = context.now + context.timers.tokenLoss
+    phase.distrust(in: &context)
+  }
+
+  private mutating func drained() {
+    guard context.drainBy != nil else { return context.drop(.unexpected) }
+    context.drainBy = nil
+    context.peers.forgive(at: context.now)
+    phase.drained(in: &context)
   }
 }
 
 extension RingEngine {
   package var statistics: Statistics { context.statistics }
-  package var phaseName: PhaseName { .gather }
+  package var phaseName: PhaseName { phase.name }
   /// The regular configuration delivered last; `nil` before the first.
-  package var ring: RingID? { nil }
+  package var ring: RingID? { context.isInstalled ? context.home.id : nil }
   /// The members of ``ring``; empty before the first.
-  package var members: Roster { .empty }
+  package var members: Roster { context.isInstalled ? context.home.members : .empty }
   /// Messages taken from the layer above that have no place in the order yet.
-  package var backlog: Int { 0 }
-  /// Whether a submitted message would be refused for want of room.
-  package var isCongested: Bool { false }
+  package var backlog: Int { context.outbox.count }
+  /// Whether the layer above should wait: half of the room for messages is used.
+  package var isCongested: Bool { context.outbox.isCongested }
 }
 
-extension RingEngine {
-  struct Context: Sendable, Equatable {
-    var statistics = Statistics()
-    init(
-      settings: Settings,
-      storedSequenceBound: UInt64,
-      random: SplitMix64,
-      now: Instant
-    ) {}
+// MARK: - Events other than packets
+
+extension RingEngine.Phase {
+  mutating func expire(in context: inout RingEngine.Context) {
+    switch consume self {
+    case .gather(let gather):
+      self = .settled(gather, in: &context)
+    case .commit(var commit):
+      self =
+        commit.expire(in: &context)
+        ? .gathering(.commitLost, considering: commit.members, in: &context)
+        : .committed(commit, in: &context)
+    case .recovery(var recovery):
+      self =
+        recovery.expire(in: &context)
+        ? .gathering(.recoveryLost, considering: context.next.members, in: &context)
+        : .recovery(recovery)
+    case .operational(var operational):
+      let outcome = operational.expire(in: &context)
+      self = operational.phase(after: outcome, in: &context) ?? .operational(operational)
+    case .departed:
+      self = .departed
+    }
+  }
+
+  mutating func submitted(in context: inout RingEngine.Context) {
+    switch consume self {
+    case .operational(var operational):
+      operational.noteSubmission(in: &context)
+      self = .operational(operational)
+    case .gather(let gather): self = .gather(gather)
+    case .commit(let commit): self = .commit(commit)
+    case .recovery(let recovery): self = .recovery(recovery)
+    case .departed: self = .departed
+    }
+  }
+
+  mutating func stored(in context: inout RingEngine.Context) {
+    switch consume self {
+    case .commit(var commit):
+      commit.proceedAfterStoring(in: &context)
+      self = .committed(commit, in: &context)
+    case .gather(let gather): self = .gather(gather)
+    case .recovery(let recovery): self = .recovery(recovery)
+    case .operational(let operational): self = .operational(operational)
+    case .departed: self = .departed
+    }
+  }
+
+  mutating func leave(in context: inout RingEngine.Context) {
+    switch consume self {
+    case .operational(var operational):
+      let outcome = operational.leave(in: &context)
+      self = operational.phase(after: outcome, in: &context) ?? .operational(operational)
+    case .gather, .commit, .recovery: self = .departed(in: &context)
+    case .departed: self = .departed
+    }
+  }
+
+  mutating func distrust(in context: inout RingEngine.Context) {
+    switch consume self {
+    case .operational(var operational):
+      operational.distrust(in: &context)
+      self = .operational(operational)
+    case .gather(let gather): self = .gather(gather)
+    case .commit(let commit): self = .commit(commit)
+    case .recovery(let recovery): self = .recovery(recovery)
+    case .departed: self = .departed
+    }
+  }
+
+  mutating func drained(in context: inout RingEngine.Context) {
+    switch consume self {
+    case .operational(var operational):
+      let next = operational.drained(in: &context)
+      self = next ?? .operational(operational)
+    case .gather(let gather):
+      let roster = gather.considered.subtracting(gather.failed)
+      self = .gathering(.stalled, considering: roster, in: &context)
+    case .commit(let commit):
+      self = .gathering(.stalled, considering: commit.members, in: &context)
+    case .recovery:
+      self = .gathering(.stalled, considering: context.next.members, in: &context)
+    case .departed: self = .departed
+    }
+  }
+}
+
+extension RingEngine.Context {
+  /// Whether a packet is for the phases to judge; its sender counts as heard.
+  fileprivate mutating func admits(_ packet: Packet) -> Bool {
+    let sender = packet.sender
+    guard sender != me else {
+      drop(.ownPacket)
+      return false
+    }
+    guard let index = peers.nodes.index(of: sender) else {
+      drop(.notConfigured)
+      return false
+    }
+    peers[index].heard = now
+    switch packet {
+    case .join, .announcement, .commitToken:
+      guard !peers.isLeftOut(sender, at: now) else {
+        drop(.leftOut)
+        return false
+      }
+    case .data, .token, .beacon, .hurry, .departure: break
+    }
+    return true
+  }
+
+  /// Queues a message; refused ones are noted.
+  fileprivate mutating func take(_ service: Service, _ payload: [UInt8]) -> Bool {
+    if let reason = refusal(of: payload.count) {
+      drop(reason)
+      note(.refused(reason))
+      return false
+    }
+    statistics.messagesSubmitted += 1
+    outbox.append(service: service, payload: payload)
+    return true
+  }
+
+  private func refusal(of length: Int) -> RingEngine.DropReason? {
+    if isLeaving { return .leaving }
+    if length > settings.longestMessage { return .tooLong }
+    return outbox.hasRoom ? nil : .backlogFull
   }
 }

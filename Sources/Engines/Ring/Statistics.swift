@@ -167,5 +167,7 @@ extension RingEngine {
     case gather
     case commit
     case recovery
+    /// The member has left.
+    case departed
   }
 }

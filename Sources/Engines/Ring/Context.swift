@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import GroupModel
+import Machine
+import RingWire
+
+extension RingEngine {
+  /// What every phase may use; the large stores live here.
+  struct Context: Sendable, Equatable {
+    let settings: Settings
+    let incarnation: Incarnation
+    private(set) var now: Instant
+    private var random: SplitMix64
+    /// The caller's queue, while an event is handled.
+    var effects = EffectQueue<Effect>()
+    var statistics = Statistics()
+
+    /// The ring of the regular configuration delivered last; before the first, one without an id
+    /// that anybody else knows.
+    var home: LiveRing
+    /// Whether ``home`` was ever delivered.
+    var isInstalled = false
+    /// The ring being recovered into; meaningless outside Recovery.
+    var next: LiveRing
+
+    var outbox: Outbox
+    var window: FlowWindow
+    var peers: Peers
+    var neighbours: Neighbours
+    var sequences: RingSequences
+    /// When this member last sent something to all members of its ring.
+    var broadcastAt: Instant
+    var isLeaving = false
+    /// Until when the sockets may take to be drained after a stall; `nil` without one.
+    var drainBy: Instant?
+    /// Whether the engine was called since it started.
+    var hasBegun = false
+
+    init(settings: Settings, storedSequenceBound: UInt64, random: SplitMix64, now: Instant) {
+      self.settings = settings
+      self.now = now
+      self.random = random
+      incarnation = Incarnation(self.random.next())
+      let none = LiveRing(
+        id: RingID(sequence: 0, representative: settings.me),
+        members: [settings.me],
+        incarnations: [incarnation],
+        me: settings.me,
+        longestMessage: settings.longestMessage,
+        lossAt: now
+      )
+      (home, next) = (none, none)
+      outbox = Outbox(room: settings.fragmentRoom, longestMessage: settings.longestMessage)
+      window = FlowWindow(limit: settings.window)
+      peers = Peers(settings.configured)
+      neighbours = Neighbours()
+      sequences = RingSequences(stored: storedSequenceBound)
+      broadcastAt = now
+    }
+
+    var me: NodeID { settings.me }
+    var timers: RingTimers { settings.timers }
+    var everybodyElse: Roster { settings.configured.removing(settings.me) }
+
+    mutating func begin(at instant: Instant) {
+      // A clock that steps back must not trap; time then stands still.
+      now = max(now, instant)
+    }
+
+    mutating func emit(_ effect: Effect) { effects.append(effect) }
+
+    mutating func note(_ note: Note) { effects.append(.note(note)) }
+
+    mutating func drop(_ reason: DropReason) { statistics.count(reason) }
+
+    /// The interval, or up to an eighth more, so that members do not act in step.
+    mutating func jittered(_ interval: Duration) -> Duration {
+      interval + interval / 1_024 * Int.random(in: 0..<128, using: &random)
+    }
+
+    mutating func multicast(_ packet: Packet, to roster: Roster) {
+      guard !roster.isEmpty else { return }
+      effects.append(.multicast(packet, to: roster))
+    }
+  }
+}
+
+extension RingEngine.Settings {
+  /// The most bytes of fragments in one packet: a message of the full budget fits, unless long
+  /// names make the datagram longer than the budget allows for.
+  var fragmentRoom: Int {
+    let longest = configured.nodes.map { $0.name.bytes.count }.max() ?? 0
+    let overhead = DataPacket.overhead(longestName: longest)
+    return max(256, min(datagramBudget + Fragment.overhead, datagramBudget + 122 - overhead))
+  }
+}
+
+/// How many packets all members may send in one rotation, fitted to what gets through.
+///
+/// Halved after a rotation with more than 1 % retransmissions, one more after a clean one.
+struct FlowWindow: Sendable, Equatable {
+  static let least = 8
+  let limit: Int
+  private(set) var current: Int
+
+  init(limit: Int) {
+    self.limit = max(limit, 1)
+    current = self.limit
+  }
+
+  mutating func adapt(sent: UInt32, retransmitted: UInt32) {
+    if UInt64(retransmitted) * 100 > UInt64(sent) {
+      current = max(min(Self.least, limit), current / 2)
+    } else if retransmitted == 0, current < limit {
+      current += 1
+    }
+  }
+}
+
+/// Which ring sequences are known, and up to where they are covered by stable storage.
+///
+/// Blocks are reserved ahead, so that no write stands in the way of forming a ring.
+struct RingSequences: Sendable, Equatable {
+  static let block: UInt64 = 1_000
+
+  /// The highest bound known to be on stable storage.
+  private(set) var stored: UInt64
+  /// The highest bound asked for.
+  private var asked: UInt64
+  /// The highest ring sequence known (Gather.Join).
+  private(set) var highest: UInt64
+
+  init(stored: UInt64) {
+    let bound = min(stored, WireLimits.ringSequence - 1)
+    (self.stored, asked, highest) = (bound, bound, bound)
+  }
+
+  mutating func learn(_ sequence: UInt64) { highest = max(highest, sequence) }
+
+  mutating func noteStored(_ bound: UInt64) { stored = max(stored, bound) }
+
+  func covers(_ sequence: UInt64) -> Bool { sequence <= stored }
+
+  /// The bound to store now, if less than half a block is left beyond `sequence`.
+  mutating func reserve(beyond sequence: UInt64) -> UInt64? {
+    guard asked < sequence + Self.block / 2 else { return nil }
+    asked = sequence + Self.block
+    return asked
+  }
+}

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import GroupModel
+import Machine
+import RingWire
+
+/// One ring as a member sees it: its messages, its token, and what was delivered of it.
+///
+/// Source: Totem (TOCS 1995), section 3.
+struct LiveRing: Sendable, Equatable {
+  let id: RingID
+  let members: Roster
+  /// The runs of ``members``, in their order.
+  let incarnations: [Incarnation]
+  let me: NodeID
+  /// Who gets the token from this member; itself in a ring of one.
+  let successor: NodeID
+  /// All members but this one.
+  let others: Roster
+
+  var log = MessageLog()
+  var assembler: Assembler
+  /// The highest sequence number delivered or passed over.
+  var delivered: UInt64 = 0
+  /// What every member holds up to (Ring.SafePoint).
+  private(set) var safe: UInt64 = 0
+
+  // The token.
+  private(set) var hop: UInt64 = 0
+  /// The token last passed, as long as nothing shows that it arrived.
+  private var unproven: Token?
+  private(set) var repeatAt: Instant?
+  var lossAt: Instant
+  private(set) var passedAt: Instant?
+  /// The token's sequence number at the previous visit.
+  private(set) var previousSequence: UInt64 = 0
+  /// The token's aru when it was passed last.
+  private var passedAru: UInt64 = 0
+  private(set) var share = Share()
+
+  /// What this member put on the token at its last visit.
+  struct Share: Sendable, Equatable {
+    var sent: UInt32 = 0
+    var retransmitted: UInt32 = 0
+    var backlog: UInt32 = 0
+  }
+
+  // What Recovery promised (Recovery.Obligation).
+  var obligations: Roster
+  /// The attempt in which the received flag was set.
+  var received: RingID?
+  /// Whether the state of this ring was exchanged: from then on only exchanged messages count.
+  var isExchanged = false
+
+  init(
+    id: RingID,
+    members: Roster,
+    incarnations: [Incarnation],
+    me: NodeID,
+    longestMessage: Int,
+    lossAt: Instant
+  ) {
+    (self.id, self.members, self.incarnations) = (id, members, incarnations)
+    (self.me, self.lossAt) = (me, lossAt)
+    successor = members.successor(of: me) ?? me
+    others = members.removing(me)
+    obligations = [me]
+    assembler = Assembler(senders: members, longestMessage: longestMessage)
+  }
+
+  var isRepresentative: Bool { id.representative == me }
+  var isAlone: Bool { others.isEmpty }
+
+  func incarnation(of node: NodeID) -> Incarnation? {
+    guard let index = members.index(of: node) else { return nil }
+    return incarnations[index]
+  }
+}
+
+// MARK: - Messages
+
+extension LiveRing {
+  /// Keeps a message; `nil` when it was new.
+  mutating func keep(_ data: DataPacket) -> RingEngine.DropReason? {
+    guard members.contains(data.originator) else { return .notMember }
+    let entry = MessageLog.Entry(originator: data.originator, content: data.content)
+    switch log.insert(entry, at: data.sequence) {
+    case .inserted:
+      if let token = unproven, data.sequence > token.sequence { settleRepetition() }
+      return nil
+    case .duplicate: return .duplicate
+    case .beyond: return .beyondLog
+    }
+  }
+
+  /// Takes the next place in the order and keeps the message.
+  mutating func originate(_ content: DataPacket.Content, on token: inout Token) -> DataPacket {
+    token.sequence += 1
+    _ = log.insert(MessageLog.Entry(originator: me, content: content), at: token.sequence)
+    return DataPacket(
+      sender: me,
+      originator: me,
+      ring: id,
+      sequence: token.sequence,
+      content: content
+    )
+  }
+
+  /// Orders a message in a ring of one.
+  mutating func originateAlone(_ content: DataPacket.Content) {
+    _ = log.insert(MessageLog.Entry(originator: me, content: content), at: log.highest + 1)
+    safe = log.aru
+  }
+}
+
+// MARK: - The token
+
+extension LiveRing {
+  /// Takes a token; `nil` when it is new and fits what is known.
+  mutating func accept(_ token: Token) -> RingEngine.DropReason? {
+    guard token.hop > hop else { return .repeatedToken }
+    guard token.sequence >= log.highest, token.aru >= safe else { return .implausibleToken }
+    hop = token.hop
+    settleRepetition()
+    return nil
+  }
+
+  /// Sends again what members lack and this one holds (Ring.Retransmit).
+  mutating func retransmit(_ token: inout Token, atMost limit: Int) -> [DataPacket] {
+    guard !token.requests.isEmpty else { return [] }
+    var packets: [DataPacket] = []
+    var unanswered: [SequenceRange] = []
+    for range in token.requests {
+      answer(range, limit: limit, packets: &packets, unanswered: &unanswered)
+    }
+    token.requests = Array(unanswered.prefix(WireLimits.requests))
+    return packets
+  }
+
+  private func answer(
+    _ range: SequenceRange,
+    limit: Int,
+    packets: inout [DataPacket],
+    unanswered: inout [SequenceRange]
+  ) {
+    var open: UInt64?
+    // What is below the safe point nobody lacks; what is above the highest held is not held.
+    var sequence = max(range.first, safe + 1)
+    let end = min(range.last, log.highest)
+    while sequence <= end {
+      if packets.count < limit, let entry = log[sequence] {
+        if let first = open, let gap = SequenceRange(first, sequence - 1) { unanswered.append(gap) }
+        open = nil
+        packets.append(packet(entry, at: sequence))
+      } else if open == nil {
+        open = sequence
+      }
+      sequence += 1
+    }
+    let first = open ?? max(sequence, range.first)
+    if let gap = SequenceRange(first, range.last) { unanswered.append(gap) }
+  }
+
+  private func packet(_ entry: MessageLog.Entry, at sequence: UInt64) -> DataPacket {
+    DataPacket(
+      sender: me,
+      originator: entry.originator,
+      ring: id,
+      sequence: sequence,
+      content: entry.content
+    )
+  }
+
+  /// Asks for what is missing up to `end`, besides what others asked for.
+  mutating func request(_ token: inout Token, upTo end: UInt64) {
+    guard log.aru < end else { return }
+    let missing = log.missing(upTo: end, count: WireLimits.requests)
+    token.requests = token.requests.isEmpty ? missing : merge(token.requests, missing)
+  }
+
+  /// Applies the rule of the token's aru (Ring.Aru).
+  mutating func updateAru(of token: inout Token) {
+    let isMine = token.aruHolder == me || token.aruHolder == nil
+    guard log.aru < token.aru || isMine else { return }
+    token.aru = min(log.aru, token.sequence)
+    token.aruHolder = token.aru == token.sequence ? nil : me
+  }
+
+  /// Moves the safe point: what two successive visits carried (Ring.SafePoint).
+  mutating func updateSafe(received aru: UInt64) {
+    safe = max(safe, min(aru, passedAru, log.aru))
+  }
+
+  /// Prepares the token to be passed and to be repeated until something shows that it arrived.
+  mutating func pass(
+    _ token: inout Token,
+    share: Share,
+    receivedSequence: UInt64,
+    at now: Instant,
+    timers: RingTimers
+  ) {
+    token.sent = replace(self.share.sent, with: share.sent, in: token.sent)
+    token.retransmitted = replace(
+      self.share.retransmitted,
+      with: share.retransmitted,
+      in: token.retransmitted
+    )
+    token.backlog = replace(self.share.backlog, with: share.backlog, in: token.backlog)
+    self.share = share
+    previousSequence = receivedSequence
+    passedAru = token.aru
+    token.sender = me
+    token.hop += 1
+    hop = token.hop
+    passedAt = now
+    unproven = token
+    repeatAt = now + timers.tokenRetransmit
+    lossAt = now + timers.tokenLoss
+  }
+
+  /// The token to repeat, if that is due.
+  mutating func tokenToRepeat(at now: Instant, timers: RingTimers) -> Token? {
+    guard let at = repeatAt, at <= now, let token = unproven else { return nil }
+    repeatAt = now + timers.tokenRetransmit
+    return token
+  }
+
+  /// Forgets when the token was passed, so that its return proves nothing.
+  mutating func forgetPass() { passedAt = nil }
+
+  mutating func settleRepetition() {
+    unproven = nil
+    repeatAt = nil
+  }
+
+  private func replace(_ old: UInt32, with new: UInt32, in total: UInt32) -> UInt32 {
+    (total >= old ? total - old : 0).addingReportingOverflow(new).partialValue
+  }
+}
+
+/// The union of two lists of ranges, each ascending; cut to what a token holds.
+private func merge(_ some: [SequenceRange], _ others: [SequenceRange]) -> [SequenceRange] {
+  let sorted = (some + others).sorted { $0.first < $1.first }
+  var result: [SequenceRange] = []
+  for range in sorted {
+    if let last = result.last, range.first <= last.last + 1 {
+      guard let joined = SequenceRange(last.first, max(last.last, range.last)) else { continue }
+      result[result.count - 1] = joined
+    } else {
+      guard result.count < WireLimits.requests else { break }
+      result.append(range)
+    }
+  }
+  return result
+}

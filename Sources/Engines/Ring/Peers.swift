@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import GroupModel
+import Machine
+import RingWire
+
+/// What is known of each configured member, whatever the phase.
+struct Peers: Sendable, Equatable {
+  struct Peer: Sendable, Equatable {
+    /// When a packet that it sent arrived last.
+    var heard: Instant?
+    /// How often in a row it took part in forming a ring that came to be without it.
+    var spoils = 0
+    /// How long it is left out the next time.
+    var penalty = Peers.firstPenalty
+    var leftOutUntil: Instant?
+    /// Whether it sent a join since the last ring was installed.
+    var hasJoined = false
+  }
+
+  static let spoilsTolerated = 3
+  static let firstPenalty = Duration.seconds(1)
+  static let longestPenalty = Duration.seconds(30)
+
+  let nodes: Roster
+  private var peers: [Peer]
+
+  init(_ nodes: Roster) {
+    self.nodes = nodes
+    peers = Array(repeating: Peer(), count: nodes.count)
+  }
+
+  subscript(index: Int) -> Peer {
+    get { peers[index] }
+    _modify { yield &peers[index] }
+  }
+
+  func heard(_ node: NodeID) -> Instant? {
+    guard let index = nodes.index(of: node) else { return nil }
+    return peers[index].heard
+  }
+
+  func isLeftOut(_ node: NodeID, at now: Instant) -> Bool {
+    guard let index = nodes.index(of: node), let until = peers[index].leftOutUntil else {
+      return false
+    }
+    return now < until
+  }
+
+  mutating func noteJoin(of node: NodeID) {
+    guard let index = nodes.index(of: node) else { return }
+    peers[index].hasJoined = true
+  }
+
+  /// Lets every peer's silence begin now: after a stall nothing is known of it.
+  mutating func forgive(at now: Instant) {
+    for index in peers.indices { peers[index].heard = now }
+  }
+
+  /// Judges who spoiled the formation of a ring that was installed in the end.
+  ///
+  /// - Returns: those left out from now on, and for how long.
+  mutating func judge(installed members: Roster, at now: Instant) -> [(NodeID, Duration)] {
+    var leftOut: [(NodeID, Duration)] = []
+    for index in peers.indices {
+      defer { peers[index].hasJoined = false }
+      let node = nodes.nodes[index]
+      if members.contains(node) {
+        peers[index].spoils = 0
+        peers[index].penalty = Self.firstPenalty
+        continue
+      }
+      guard peers[index].hasJoined else { continue }
+      peers[index].spoils += 1
+      guard peers[index].spoils >= Self.spoilsTolerated else { continue }
+      let penalty = peers[index].penalty
+      peers[index].leftOutUntil = now + penalty
+      peers[index].spoils = 0
+      peers[index].penalty = min(penalty * 2, Self.longestPenalty)
+      leftOut.append((node, penalty))
+    }
+    return leftOut
+  }
+}
