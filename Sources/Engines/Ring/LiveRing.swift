@@ -117,10 +117,17 @@ extension LiveRing {
 
 extension LiveRing {
   /// Takes a token; `nil` when it is new and fits what is known.
-  mutating func accept(_ token: Token) -> RingEngine.DropReason? {
+  ///
+  /// It is missed a token time-out from now, however long it is kept before it is passed.
+  mutating func accept(
+    _ token: Token,
+    at now: Instant,
+    timers: RingTimers
+  ) -> RingEngine.DropReason? {
     guard token.hop > hop else { return .repeatedToken }
     guard token.sequence >= log.highest, token.aru >= safe else { return .implausibleToken }
     hop = token.hop
+    lossAt = now + timers.tokenLoss
     settleRepetition()
     return nil
   }
@@ -215,7 +222,6 @@ extension LiveRing {
     passedAt = now
     unproven = token
     repeatAt = now + timers.tokenRetransmit
-    lossAt = now + timers.tokenLoss
   }
 
   /// The token to repeat, if that is due.

@@ -114,7 +114,7 @@ extension RingEngine.Operational {
       context.drop(.pastRing)
       return nil
     }
-    if let reason = context.home.accept(token) {
+    if let reason = context.home.accept(token, at: context.now, timers: context.timers) {
       context.drop(reason)
       return nil
     }

@@ -155,7 +155,7 @@ extension RingEngine.Recovery {
   ///
   /// - Returns: whether the new ring was installed.
   mutating func take(_ token: Token, in context: inout RingEngine.Context) -> Bool {
-    if let reason = context.next.accept(token) {
+    if let reason = context.next.accept(token, at: context.now, timers: context.timers) {
       context.drop(reason)
       return false
     }
@@ -178,27 +178,21 @@ extension RingEngine.Recovery {
     context.next.updateAru(of: &token)
     context.next.updateSafe(received: received.aru)
     let isInstalled = advanceStage(received, in: &context)
-    let sequence = received.sequence
+    let successor = context.next.successor
+    context.next.pass(
+      &token,
+      share: share,
+      receivedSequence: received.sequence,
+      at: context.now,
+      timers: context.timers
+    )
+    // A member delivers a configuration before anybody can see that it did.
     if isInstalled {
       install(in: &context)
-      context.home.pass(
-        &token,
-        share: share,
-        receivedSequence: sequence,
-        at: context.now,
-        timers: context.timers
-      )
     } else {
       context.next.log.discard(upTo: context.next.safe)
-      context.next.pass(
-        &token,
-        share: share,
-        receivedSequence: sequence,
-        at: context.now,
-        timers: context.timers
-      )
     }
-    context.emit(.send(.token(token), to: context.next.successor))
+    context.emit(.send(.token(token), to: successor))
     return isInstalled
   }
 
