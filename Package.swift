@@ -170,6 +170,7 @@ let package = Package(
     tests("Transport", ["Machine", "Addresses", "Reactor", "Transport"]),
     tests("DaemonKit", ["Machine", "Reactor", "DaemonKit"]),
     tests("Netlink", ["Machine", "Addresses", "Reactor", "Netlink"]),
+    tests("Manual", ["GroupModel", "Configuration"]),
     tests("Tidy", []),
   ]
 )

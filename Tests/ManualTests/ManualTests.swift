@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Configuration
+import Foundation
+import GroupModel
+import Testing
+
+private let optionsPath = "Sources/Programs/wackamole/Options.swift"
+
+@Suite("Manual pages and examples")
+struct ManualTests {
+  private let page: Page
+
+  init() throws { page = try Page("man/wackamole.conf.5") }
+
+  /// Every word with which a statement or parameter begins.
+  private static let known =
+    StatementWord.allCases.map(\.rawValue) + LaterStatementWord.allCases.map(\.rawValue)
+    + RemovedStatementWord.allCases.map(\.rawValue) + EngineWord.allCases.map(\.rawValue)
+    + BalanceWord.allCases.map(\.rawValue)
+
+  @Test("The manual names every statement the parser knows, and no other")
+  func statements() {
+    #expect(page.commands == Set(Self.known))
+  }
+
+  @Test("Every statement and parameter that can be used is described, with its = or {")
+  func descriptions() {
+    var described: [String: Bool] = [:]
+    for item in page.items where item.arguments.first == "Ic" && item.arguments.count > 1 {
+      if item.arguments.contains("Ta") { continue }
+      described[item.arguments[1]] = item.arguments.dropFirst(2).first == "="
+    }
+    let usable =
+      StatementWord.allCases.map(\.rawValue) + EngineWord.allCases.map(\.rawValue)
+      + BalanceWord.allCases.map(\.rawValue)
+    #expect(Set(described.keys) == Set(usable))
+    let blocks: Set = [
+      "Engine", "Balance", "Prefer", "VirtualInterfaces", "VIFs", "VIPs", "Peers",
+    ]
+    #expect(Set(described.filter { !$0.value }.keys) == blocks)
+  }
+
+  @Test("The table of profiles in the manual is what the profiles are")
+  func profiles() throws {
+    let rows = page.items.map(\.arguments).filter { $0.contains("Ta") && $0.first == "Ic" }
+    #expect(rows.count == 8)
+    for (column, profile) in EngineConfiguration.Profile.allCases.enumerated() {
+      // WORD Ta LAN Ta FAST Ta WAN
+      let settings = rows.map { "\($0[1]) = \($0[3 + 2 * column])" }.joined(separator: " ")
+      let configuration = try parse(minimal(engine: settings))
+      #expect(configuration.timers == profile.timers, "\(profile)")
+    }
+  }
+
+  @Test("The defaults in the manual are the defaults")
+  func defaults() throws {
+    let plain = try WackamoleConfiguration.parse(text: Array(minimal().utf8), file: "plain")
+    var stated: [String] = []
+    for item in page.items where item.arguments.count > 2 && item.arguments[2] == "=" {
+      guard let line = item.body.firstIndex(where: { $0.contains("Default:") }) else { continue }
+      let inline = item.body[line].split(separator: " ").map(String.init).drop { $0 != "Default:" }
+        .dropFirst().first
+      let macro = item.body.dropFirst(line + 1 - item.body.startIndex).first?
+        .split(separator: " ").map(String.init).dropFirst().first
+      let value = try #require(
+        inline.map { $0.hasSuffix(".") ? String($0.dropLast()) : $0 } ?? macro
+      )
+      let name = item.arguments[1]
+      stated.append(name)
+      let setting = "\(name) = \(value)"
+      let text =
+        if EngineWord.allCases.contains(where: { $0.rawValue == name }) {
+          minimal(engine: setting)
+        } else if BalanceWord.allCases.contains(where: { $0.rawValue == name }) {
+          minimal() + "\nBalance { \(setting) }"
+        } else {
+          minimal() + "\n" + setting
+        }
+      #expect(try WackamoleConfiguration.parse(text: Array(text.utf8), file: name) == plain)
+    }
+    #expect(
+      stated == [
+        "Group", "Control", "Mature", "Interval", "AcquisitionsPerRound", "Port", "Profile",
+        "State",
+      ]
+    )
+  }
+
+  @Test("The examples in the manual, the folder of examples and the README are good")
+  func examples() throws {
+    let folder = tree.appending(path: "examples")
+    let files = try FileManager.default.contentsOfDirectory(atPath: folder.path()).sorted()
+    #expect(files.filter { $0.hasSuffix(".conf") }.count >= 3)
+    var texts = try files.map { ($0, try text(of: "examples/\($0)")) }
+    texts += page.displays.map { ("the manual", $0) }
+    let readme = try text(of: "README.md").components(separatedBy: "```")
+    texts += readme.filter { $0.contains("Engine {") }.map { ("README", $0) }
+    #expect(texts.count >= files.count + 4)
+    for (name, text) in texts {
+      let configuration = try WackamoleConfiguration.parse(text: Array(text.utf8), file: name)
+      // The same file serves every peer.
+      for node in configuration.roster.nodes {
+        let override = WackamoleConfiguration.NodeOverride(
+          name: node.description,
+          origin: "--node"
+        )
+        let other = try WackamoleConfiguration.parse(
+          text: Array(text.utf8),
+          file: name,
+          node: override
+        )
+        #expect(other.roster == configuration.roster)
+      }
+    }
+  }
+
+  @Test(
+    "wackamole(8) describes the options of the program, and no other",
+    .enabled(if: FileManager.default.fileExists(atPath: tree.appending(path: optionsPath).path()))
+  )
+  func options() throws {
+    let declaration = #/@(?:Option|Flag)\(\s*name: (\[[^\]]*\]|\.\w+)[^@]*?\bvar (\w+)/#
+    var declared: Set = ["-h", "--help"]
+    for match in try text(of: optionsPath).matches(of: declaration) {
+      let (names, property) = (String(match.1), String(match.2))
+      if names.contains(".long") { declared.insert("--\(property)") }
+      if names.contains(".short"), let first = property.first { declared.insert("-\(first)") }
+      for short in names.matches(of: #/customShort\("(\w)"\)/#) { declared.insert("-\(short.1)") }
+      for long in names.matches(of: #/customLong\("([\w-]+)"\)/#) {
+        declared.insert("--\(long.1)")
+      }
+    }
+    #expect(declared.count > 4)
+    #expect(try Page("man/wackamole.8").options == declared)
+  }
+
+  @Test("The service runs the program as the manual describes it")
+  func service() throws {
+    let unit = try text(of: "systemd/wackamole.service")
+    let start = try #require(unit.firstMatch(of: #/ExecStart=\S+/wackamole (.*)/#))
+    let options = start.1.split(separator: " ").filter { $0.hasPrefix("-") }.map(String.init)
+    #expect(try Page("man/wackamole.8").options.isSuperset(of: options))
+    let manual = try text(of: "man/wackamole.8")
+    for path in ["/etc/wackamole/wackamole.conf", "/etc/default/wackamole"] {
+      #expect(unit.contains(path) && manual.contains(path))
+    }
+  }
+
+  // MARK: - Configurations
+
+  private func minimal(engine: String = "") -> String {
+    "Engine { Node = a Key = none Peers { a:10.0.0.1 } \(engine) } VIFs { eth0:10.0.0.101/32 }"
+  }
+
+  private func parse(_ text: String) throws -> EngineConfiguration {
+    let configuration = try WackamoleConfiguration.parse(text: Array(text.utf8), file: "manual")
+    return configuration.engine
+  }
+}
+
+extension WackamoleConfiguration {
+  fileprivate var engine: EngineConfiguration {
+    switch backend {
+    case .embedded(let engine): engine
+    }
+  }
+
+  fileprivate var roster: Roster { engine.roster }
+}
