@@ -148,7 +148,7 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]
     ),
-    program("wackamole-guardian", ["Addresses", "Netlink"]),
+    program("wackamole-guardian", ["Machine", "Netlink", "Reactor"]),
 
     // Tests: one folder per module.
     tests("Machine", values),
@@ -169,7 +169,7 @@ let package = Package(
     tests("Reactor", ["Machine", "Reactor"]),
     tests("Transport", ["Machine", "Addresses", "Reactor", "Transport"]),
     tests("DaemonKit", ["Machine", "Reactor", "DaemonKit"]),
-    tests("Netlink", ["Machine", "Addresses", "Reactor", "Netlink"]),
+    tests("Netlink", ["Machine", "Addresses", "Reactor", "Netlink", "wackamole-guardian"]),
     tests("Manual", ["GroupModel", "Configuration"]),
     tests("Tidy", []),
   ]

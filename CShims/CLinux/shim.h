@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/epoll.h>
@@ -24,6 +25,7 @@
 
 extern const char *strerrorname_np(int);
 extern const char *strerrordesc_np(int);
+extern int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *, int);
 
 static const uint32_t wack_epoll_in = EPOLLIN;
 static const uint32_t wack_epoll_out = EPOLLOUT;

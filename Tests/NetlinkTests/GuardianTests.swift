@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Addresses
+import Glibc
+import Machine
+import Reactor
+import Testing
+
+@testable import Netlink
+
+@Suite("Guardian", .enabled(if: Namespace.isAllowed, "needs root"))
+struct GuardianTests {
+  private let lockPath = "/tmp/wack-guardian-\(getpid())-\(UInt32.random(in: 0 ... .max))"
+
+  /// The addresses on eth0 that are in 10.0.0.0/8.
+  private func listed() throws -> [String] {
+    try NetlinkConnection().addresses().map(\.prefix)
+      .filter { prefix in
+        switch prefix.address {
+        case .v4(let address): address.rawValue >> 24 == 10
+        case .v6: false
+        }
+      }
+      .sorted().map(\.description)
+  }
+
+  private func waitUntil(_ done: () throws -> Bool) rethrows {
+    let limit = BootClock.now + .seconds(5)
+    while try !done(), BootClock.now < limit { usleep(500) }
+  }
+
+  @Test("kill -9 of the daemon takes all its addresses away, at once, and nobody else's")
+  func killedDaemon() throws {
+    let namespace = try Namespace.enter()
+    defer { namespace.leave() }
+    try Namespace.ip("addr add 10.1.0.1/24 dev eth0")
+    let table = try OwnedAddressTable()
+    let keeper = AddressKeeper(journal: table)
+    let vips = (1...10).map { address("10.0.0.\($0)/32") }
+    #expect(keeper.apply(vips.map { .add($0, AddressOptions()) }).allSatisfy { $0 == .done })
+
+    // The one process with the pipe's write end is killed; it stands for the daemon.
+    let (readEnd, writeEnd) = try Pipe().split()
+    let daemon = try ChildProcess("/bin/sleep", arguments: ["600"], descriptors: [writeEnd])
+    let memory = table.withDescriptor { $0 }
+    let guardian = try ChildProcess(
+      Guardian.installedExecutable,
+      descriptors: [readEnd, memory],
+      blocking: Guardian.ignoredSignals
+    )
+    close(readEnd)
+    close(writeEnd)
+    usleep(100_000)
+    // Nothing but the daemon's death moves it.
+    for number in [SIGTERM, SIGINT, SIGHUP] { guardian.signal(number) }
+    usleep(50_000)
+    #expect(guardian.reap() == nil)
+    #expect(try listed().count == 11)
+
+    let killed = BootClock.now
+    daemon.signal(SIGKILL)
+    try waitUntil { try listed() == ["10.1.0.1/24"] }
+    let spent = BootClock.now - killed
+    #expect(try listed() == ["10.1.0.1/24"])
+    #expect(guardian.wait(until: killed + .seconds(5)) == .exited(status: 0))
+    #expect(spent < .milliseconds(500))
+    print("SIGKILL to 10 addresses gone: \(spent)")
+  }
+
+  @Test("A clean end leaves nothing to do, and no process")
+  func cleanEnd() throws {
+    let namespace = try Namespace.enter()
+    defer { namespace.leave() }
+    defer { unlink(lockPath) }
+    let loop = try EventLoop()
+    var notices: [Guardian.Notice] = []
+    let guardian = try Guardian(lockPath: lockPath, on: loop) { notices.append($0) }
+    let process = try #require(guardian.process)
+    #expect(notices == [.started(process: process)])
+    let keeper = AddressKeeper(journal: guardian.table)
+    let vip = address("10.0.0.1/32")
+    #expect(keeper.apply([.add(vip, AddressOptions())]) == [.done])
+    #expect(guardian.table.count == 1)
+    #expect(keeper.apply([.remove(vip)]) == [.done])
+    #expect(guardian.finish())
+    #expect(kill(process, 0) == -1)
+  }
+
+  @Test("A daemon that ends with addresses left is told so, and the guardian removes them")
+  func uncleanEnd() throws {
+    let namespace = try Namespace.enter()
+    defer { namespace.leave() }
+    defer { unlink(lockPath) }
+    let loop = try EventLoop()
+    let guardian = try Guardian(lockPath: lockPath, on: loop) { _ in }
+    let keeper = AddressKeeper(journal: guardian.table)
+    #expect(keeper.apply([.add(address("10.0.0.1/32"), AddressOptions())]) == [.done])
+    #expect(!guardian.finish())
+    #expect(try listed() == [])
+  }
+
+  @Test("A guardian that is killed is replaced, and the new one knows the addresses")
+  func replaced() throws {
+    let namespace = try Namespace.enter()
+    defer { namespace.leave() }
+    defer { unlink(lockPath) }
+    let loop = try EventLoop()
+    var notices: [Guardian.Notice] = []
+    let guardian = try Guardian(lockPath: lockPath, on: loop) { notices.append($0) }
+    let keeper = AddressKeeper(journal: guardian.table)
+    #expect(keeper.apply([.add(address("10.0.0.1/32"), AddressOptions())]) == [.done])
+    let first = try #require(guardian.process)
+    kill(first, SIGKILL)
+    let limit = BootClock.now + .seconds(5)
+    while notices.count < 3, BootClock.now < limit { try loop.turn(until: limit) }
+    let second = try #require(guardian.process)
+    #expect(
+      notices == [
+        .started(process: first), .died(process: first, .killed(signal: SIGKILL)),
+        .started(process: second),
+      ]
+    )
+    #expect(!guardian.finish())
+    #expect(try listed() == [])
+  }
+
+  @Test("The next daemon waits for the guardian of the last, and no longer than it is told to")
+  func lock() throws {
+    let namespace = try Namespace.enter()
+    defer { namespace.leave() }
+    defer { unlink(lockPath) }
+    let loop = try EventLoop()
+    let first = try Guardian(lockPath: lockPath, on: loop) { _ in }
+    #expect(
+      throws: SystemError(
+        "wait for the guardian of an earlier daemon (\(lockPath))",
+        Errno(EBUSY)
+      )
+    ) {
+      try Guardian(lockPath: lockPath, patience: .milliseconds(50), on: loop) { _ in }
+    }
+    #expect(first.finish())
+  }
+
+  @Test("A guardian that is not installed is an error with its path")
+  func missing() throws {
+    let loop = try EventLoop()
+    defer { unlink(lockPath) }
+    #expect(throws: SystemError("start /nonexistent/guardian", Errno(ENOENT))) {
+      try Guardian(executable: "/nonexistent/guardian", lockPath: lockPath, on: loop) { _ in }
+    }
+  }
+}
