@@ -31,6 +31,8 @@ struct Cluster {
     /// Names the nodes that hold the same messages: nodes go on together only within one.
     var lineage = 0
     var installed: ViewID?
+    /// The messages delivered since the view.
+    var delivered = 0
     var announced: [VIFID] = []
     var notes: [FailoverEngine.Note] = []
     var refusesToAdd: [VIFID] = []
@@ -73,6 +75,18 @@ struct Cluster {
     var uninstalled = 0
     var lost = 0
     var balances = 0
+
+    mutating func add(_ other: Self) {
+      merges += other.merges
+      cutExchanges += other.cutExchanges
+      threeSets += other.threeSets
+      conflicts += other.conflicts
+      cutMoves += other.cutMoves
+      refusals += other.refusals
+      uninstalled += other.uninstalled
+      lost += other.lost
+      balances += other.balances
+    }
   }
 
   init(
@@ -242,10 +256,13 @@ struct Cluster {
   mutating func deliver(_ index: Int) {
     guard !nodes[index].inbox.isEmpty else { return }
     switch nodes[index].inbox.removeFirst() {
-    case .message(_, let message): feed(.group(.message(message)), to: index)
+    case .message(_, let message):
+      nodes[index].delivered += 1
+      feed(.group(.message(message)), to: index)
     case .view(let view, _, _):
       countCut(by: view, at: index)
       nodes[index].installed = view.id
+      nodes[index].delivered = 0
       feed(.group(.view(view)), to: index)
     }
   }
@@ -316,6 +333,7 @@ struct Cluster {
       case .departed: nodes[index].departed = true
       }
     }
+    if nodes[index].departed { crash(index) }  // The process ends.
   }
 
   private mutating func leaveGroup(_ index: Int) {
@@ -352,6 +370,26 @@ struct Cluster {
     }
   }
 
+  /// A place in the order: which view, how many messages of it were delivered, and with whom the
+  /// rest is; 0 while the log goes on.
+  struct Position: Equatable {
+    let view: ViewID
+    let delivered: Int
+    let ending: Int
+  }
+
+  func position(of index: Int) -> Position? {
+    let node = nodes[index]
+    var ending = node.configuration == nil ? node.lineage : 0
+    for item in node.inbox {
+      if case .view(_, _, let lineage) = item {
+        ending = lineage
+        break
+      }
+    }
+    return node.installed.map { Position(view: $0, delivered: node.delivered, ending: ending) }
+  }
+
   func holders(of vif: VIFID) -> [NodeID] {
     nodes.filter { $0.present.contains(vif) }.map(\.id)
   }
@@ -359,8 +397,11 @@ struct Cluster {
   /// Lets everything happen in a fair order for a time; configurations stay as they are.
   mutating func run(for duration: Duration) {
     let end = now + duration
-    while true {
+    var turns = 0
+    while violations.isEmpty {
       settle()
+      turns += 1
+      if turns > 20_000 { violations.append("time does not pass: a deadline stays due") }
       let next = nodes.compactMap { $0.engine?.nextDeadline }.min()
       guard let next, next <= end else { break }
       now = max(now, next)

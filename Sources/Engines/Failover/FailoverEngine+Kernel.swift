@@ -33,8 +33,16 @@ extension FailoverEngine {
   mutating func reconcile(_ turn: inout Turn) {
     for index in holdings.indices {
       switch holdings[index].presence {
-      case .absent, .stuck:
+      case .absent:
         if mayAcquire(holdings[index]) { acquire(index, in: &turn) }
+      case .stuck(let retry):
+        if mayAcquire(holdings[index]) {
+          acquire(index, in: &turn)
+        } else if retry <= turn.now, isWanted(holdings[index]) {
+          holdings[index].presence = .stuck(retry: turn.now + Self.removalRetry)
+        } else if retry <= turn.now {
+          release(index, in: &turn)
+        }
       case .present:
         if !isWanted(holdings[index]) { release(index, in: &turn) }
       case .adding, .removing: break
@@ -162,7 +170,10 @@ extension FailoverEngine {
   /// Tells the others what changed; at once, or when the removals that go with it have ended.
   mutating func tellFacts(_ turn: inout Turn) {
     let facts = currentFacts
-    guard facts != session.tale.told || holdsInVain else { return }
+    guard facts != session.tale.told || holdsInVain else {
+      session.tale.waitsUntil = nil
+      return
+    }
     guard session.view != nil else {
       // Nobody else relies on it yet.
       session.table = Table(alone: MemberRecord(member: session.me, mature: false, facts: facts))

@@ -21,7 +21,7 @@ extension FailoverEngine {
     if session.isRunning {
       if !session.isMature, !session.maturing { deadlines.append(session.maturesAt) }
       if session.isRepresentative { deadlines.append(session.balancesAt) }
-      for watch in session.watches where !watch.isOverdue { deadlines.append(watch.deadline) }
+      deadlines += session.watches.map(\.deadline)
     }
     if case .leaving(let deadline, _) = departure { deadlines.append(deadline) }
     return deadlines.compactMap(\.self).min()
@@ -33,7 +33,6 @@ extension FailoverEngine {
     links.expire(at: now)
     resend(&turn)
     for index in holdings.indices {
-      if let retry = holdings[index].retry, retry <= now { holdings[index].presence = .present }
       if let again = holdings[index].announcesAgain, again <= now {
         holdings[index].announcesAgain = nil
         holdings[index].owesAnnouncement = true
@@ -66,9 +65,10 @@ extension FailoverEngine {
         }
       }
     }
-    for index in session.watches.indices
-    where session.watches[index].deadline <= turn.now && !session.watches[index].isOverdue {
-      expire(watch: index, in: &turn)
+    for index in session.watches.indices {
+      if let deadline = session.watches[index].deadline, deadline <= turn.now {
+        expire(watch: index, in: &turn)
+      }
     }
   }
 
@@ -76,9 +76,13 @@ extension FailoverEngine {
   private mutating func expire(watch index: Int, in turn: inout Turn) {
     let watch = session.watches[index]
     session.watches[index].isOverdue = true
+    session.watches[index].deadline = nil
     guard session.isRepresentative, let claim = session.table[watch.vif] else { return }
     let removal = claim.removals.first { $0.member == watch.member && $0.id == watch.id }
-    guard let removal, removal.cause == .move || claim.holder == nil else { return }
+    guard let removal, removal.cause == .move || claim.holder == nil else {
+      session.watches[index].deadline = turn.now + settings.moveTimeout
+      return
+    }
     multicast(.cancel(watch.vif, watch.id, watch.member), in: &turn)
   }
 

@@ -156,6 +156,7 @@ struct Watch: Sendable, Equatable {
   let vif: VIFID
   let member: MemberID
   let id: MoveID
-  var deadline: Instant
+  /// `nil` when there is nothing more to do about it.
+  var deadline: Instant?
   var isOverdue = false
 }
