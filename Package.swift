@@ -124,7 +124,7 @@ let package = Package(
     layer("Shells", "Reactor", ["Machine", "CLinux"]),
     layer("Shells", "Transport", ["Machine", "Addresses", "Reactor"]),
     layer("Shells", "Netlink", ["Machine", "Addresses", "Reactor", "CNetlink"]),
-    layer("Shells", "Capture", ["Machine", "Addresses", "CPcap"]),
+    layer("Shells", "Capture", ["Machine", "Addresses", "Reactor", "CPcap"]),
     layer("Shells", "Seal", ["GroupModel", "RingWire", "CSodium"]),
     .target(
       name: "DaemonKit",
@@ -169,7 +169,12 @@ let package = Package(
     tests("Reactor", ["Machine", "Reactor"]),
     tests("Transport", ["Machine", "Addresses", "Reactor", "Transport"]),
     tests("DaemonKit", ["Machine", "Reactor", "DaemonKit"]),
-    tests("Netlink", ["Machine", "Addresses", "Reactor", "Netlink", "wackamole-guardian"]),
+    .target(name: "Namespaces", path: "Tests/Namespaces", swiftSettings: common),
+    tests(
+      "Netlink",
+      ["Machine", "Addresses", "Reactor", "Netlink", "Namespaces", "wackamole-guardian"]
+    ),
+    tests("Capture", ["Machine", "Addresses", "Reactor", "Capture", "Namespaces"]),
     tests("Manual", ["GroupModel", "Configuration"]),
     tests("Tidy", []),
   ]

@@ -2,6 +2,7 @@
 
 import Addresses
 import Glibc
+import Namespaces
 import Reactor
 import Synchronization
 import Testing

@@ -3,6 +3,7 @@
 import Addresses
 import Glibc
 import Machine
+import Namespaces
 import Reactor
 import Testing
 

@@ -3,14 +3,6 @@
 package import Addresses
 import CPcap
 
-/// Why a frame could not be sent: what was attempted, and libpcap's reason.
-package struct CaptureError: Error, Sendable, Equatable, CustomStringConvertible {
-  package let attempt: String
-  package let reason: String
-
-  package var description: String { "\(attempt): \(reason)" }
-}
-
 /// Sends Ethernet frames as they stand, by libpcap; one handle for each interface, kept open.
 package final class FrameInjector {
   private var handles: [InterfaceName: OpaquePointer] = [:]
@@ -56,24 +48,15 @@ package final class FrameInjector {
 
   private static func open(_ interface: InterfaceName) throws(CaptureError) -> OpaquePointer {
     let attempt = "open \(interface) to send frames"
-    var text = [CChar](repeating: 0, count: Int(PCAP_ERRBUF_SIZE))
-    guard let handle = pcap_create(interface.text, &text) else {
-      let reason = String(
-        decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) },
-        as: UTF8.self
-      )
-      throw CaptureError(attempt: attempt, reason: reason)
-    }
-    pcap_set_snaplen(handle, 64)
-    pcap_set_promisc(handle, 0)
-    // The least that libpcap takes: nothing is received on this handle.
-    pcap_set_buffer_size(handle, 65_536)
-    // A positive status is a warning.
-    guard pcap_activate(handle) >= 0, wack_pcap_reject_all(handle) == 0 else {
-      let reason = String(cString: pcap_geterr(handle))
-      pcap_close(handle)
-      throw CaptureError(attempt: attempt, reason: reason.isEmpty ? "not permitted" : reason)
-    }
-    return handle
+    return try PcapHandle.open(
+      interface,
+      attempt: attempt,
+      configure: { handle in
+        pcap_set_snaplen(handle, 64)
+        // The least that libpcap takes: nothing is received on this handle.
+        pcap_set_buffer_size(handle, 65_536)
+      },
+      filter: { wack_pcap_reject_all($0) }
+    )
   }
 }

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Addresses
 import Glibc
 
 /// A network namespace for the length of one synchronous test, on the thread that runs it.
 ///
 /// It has no name and goes away with the sockets opened in it, however the test ends.
-struct Namespace {
-  struct Failure: Error {
-    let attempt: String
-    let errno: CInt
+package struct Namespace {
+  package struct Failure: Error {
+    package let attempt: String
+    package let errno: CInt
   }
 
   // Not in Swift's Glibc module.
@@ -20,12 +19,12 @@ struct Namespace {
   private let home: CInt
 
   /// Whether this process may make namespaces.
-  static var isAllowed: Bool { geteuid() == 0 }
+  package static var isAllowed: Bool { geteuid() == 0 }
 
   /// Moves this thread into a fresh namespace with an interface eth0, whose other end is peer0.
   ///
   /// The caller must call ``leave()`` on the same thread.
-  static func enter() throws -> Namespace {
+  package static func enter() throws -> Namespace {
     let home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)
     guard home >= 0, let unshare = dlsym(nil, "unshare") else {
       throw Failure(attempt: "open the namespace", errno: errno)
@@ -48,7 +47,7 @@ struct Namespace {
   }
 
   /// Moves the thread back; a thread that cannot go back would spoil other tests.
-  func leave() {
+  package func leave() {
     guard let setns = dlsym(nil, "setns"),
       unsafeBitCast(setns, to: Enter.self)(home, Self.newNetwork) == 0
     else { abort() }
@@ -56,7 +55,7 @@ struct Namespace {
   }
 
   /// Runs ip(8) in the present namespace.
-  static func ip(_ arguments: String) throws {
+  package static func ip(_ arguments: String) throws {
     let words = ["ip"] + arguments.split(separator: " ").map(String.init)
     var argv: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) }
     defer { for word in argv { free(word) } }
@@ -68,12 +67,4 @@ struct Namespace {
     while waitpid(child, &status, 0) < 0, errno == EINTR {}
     guard status == 0 else { throw Failure(attempt: "ip \(arguments)", errno: status) }
   }
-}
-
-func address(_ text: String, on interface: String = "eth0") -> InterfaceAddress {
-  let parts = text.split(separator: "/")
-  guard parts.count == 2, let ip = IPAddress(text: parts[0]), let length = Int(parts[1]),
-    let prefix = IPPrefix(address: ip, length: length), let name = InterfaceName(interface)
-  else { preconditionFailure("bad address in a test: \(text)") }
-  return InterfaceAddress(interface: name, prefix: prefix)
 }
