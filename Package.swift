@@ -86,12 +86,14 @@ let package = Package(
 
     // Wire: codecs.
     layer("Wire", "RingWire", values),
+    layer("Wire", "GroupsWire", values),
     layer("Wire", "FailoverWire", values),
     layer("Wire", "LinkWire", values),
 
     // Engines: pure state machines.
     layer("Engines", "Ring", values + ["RingWire"]),
     layer("Engines", "Sealing", values + ["RingWire"]),
+    layer("Engines", "Groups", values + ["GroupsWire"]),
     layer("Engines", "Failover", values + ["FailoverWire"]),
     layer("Engines", "Announcements", values + ["LinkWire"]),
     layer("Engines", "Configuration", values),
@@ -156,6 +158,8 @@ let package = Package(
     tests("Ring", values + ["RingWire", "Ring"]),
     tests("FailoverWire", values + ["FailoverWire"]),
     tests("LinkWire", values + ["LinkWire"]),
+    tests("GroupsWire", values + ["GroupsWire"]),
+    tests("Groups", values + ["GroupsWire", "Groups"]),
     tests("Failover", values + ["FailoverWire", "Failover"]),
     tests("Announcements", values + ["LinkWire", "Announcements"]),
     tests(

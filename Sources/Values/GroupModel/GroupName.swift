@@ -16,7 +16,45 @@ package struct GroupName: Sendable, Hashable, Comparable {
 
   package init?(text: String) { self.init(Array(text.utf8)) }
 
+  private init(unchecked name: InlineName) { self.name = name }
+
   package static func < (lhs: Self, rhs: Self) -> Bool { lhs.name < rhs.name }
+}
+
+extension GroupName {
+  /// The first byte of a private name, which no name of a group has.
+  private static let privateMark = UInt8(ascii: "#")
+
+  /// The private name `#process#node` of a member; `nil` if that is no destination, for
+  /// want of room within 31 bytes or because of other bytes in the process's name.
+  package init?(privateNameOf member: MemberID) {
+    let mark = [Self.privateMark]
+    self.init(destination: mark + member.process.bytes + mark + member.node.name.bytes)
+  }
+
+  /// Takes a destination: the name of a group, or a private name; `nil` if it is neither.
+  package init?(destination bytes: some Collection<UInt8>) {
+    guard bytes.first == Self.privateMark else {
+      self.init(bytes)
+      return
+    }
+    guard let name = InlineName(bytes) else { return nil }
+    self.init(unchecked: name)
+    if member == nil { return nil }
+  }
+
+  /// Whether this is a private name, a destination that nobody joins.
+  package var isPrivate: Bool { name.first == Self.privateMark }
+
+  /// Whom a private name stands for; `nil` for the name of a group.
+  package var member: MemberID? {
+    guard isPrivate else { return nil }
+    let parts = name.bytes.split(separator: Self.privateMark, omittingEmptySubsequences: false)
+    guard parts.count == 3, let process = Self(parts[1]), let node = NodeID(parts[2]) else {
+      return nil
+    }
+    return MemberID(node: node, process: process.name)
+  }
 }
 
 extension GroupName: CustomStringConvertible {

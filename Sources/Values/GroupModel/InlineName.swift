@@ -25,6 +25,15 @@ package struct InlineName: Sendable, Hashable, Comparable {
     (high, low) = words
   }
 
+  /// The first byte; zero if there is none.
+  package var first: UInt8 { UInt8(truncatingIfNeeded: high >> 120) }
+
+  /// How many bytes it has.
+  package var count: Int {
+    let bits = low != 0 ? 256 - low.trailingZeroBitCount : 128 - high.trailingZeroBitCount
+    return (bits + 7) / 8
+  }
+
   /// The bytes, without padding.
   package var bytes: [UInt8] {
     var result: [UInt8] = []

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import GroupModel
+import Machine
+
+/// What the ring delivers, phase by phase.
+extension GroupsEngine {
+  mutating func take(_ delivery: RingEvent, into effects: inout EffectQueue<Effect>) {
+    switch (phase, delivery) {
+    case (.forming, .message), (.forming, .transitional):
+      drop(.beforeConfiguration)
+    case (.settled, .message(let message)), (.transitional, .message(let message)):
+      apply(message, into: &effects)
+    case (.exchanging, .message(let message)):
+      wait(message, into: &effects)
+    case (.settled, .transitional(let staying)):
+      part(from: staying, into: &effects)
+    case (.exchanging(let exchange), .transitional(let staying)):
+      part(from: staying, cutting: exchange, into: &effects)
+    case (.transitional, .transitional):
+      drop(.unexpectedConfiguration)
+    case (.forming, .regular(let ring, let members, _)):
+      install(ring, of: members, into: &effects)
+    case (.transitional, .regular(let ring, let members, let together)):
+      install(ring, of: members, with: together, into: &effects)
+    case (.settled, .regular(let ring, let members, let together)):
+      // A ring that skips the transitional configuration loses nothing by having it made up.
+      part(from: together, into: &effects)
+      install(ring, of: members, with: together, into: &effects)
+    case (.exchanging(let exchange), .regular(let ring, let members, let together)):
+      part(from: together, cutting: exchange, into: &effects)
+      install(ring, of: members, with: together, into: &effects)
+    }
+  }
+
+  /// The transitional configuration: each group that is about to lose members says so (Group.Cut).
+  private mutating func part(
+    from staying: Roster,
+    cutting exchange: Exchange? = nil,
+    into effects: inout EffectQueue<Effect>
+  ) {
+    phase = .transitional
+    let together = synced.intersection(staying).inserting(settings.me)
+    // From here on views are numbered for those alone that part from the ring together.
+    if let ring, let lowest = together.lowest { ids = ViewIDs(leaving: ring, lowest: lowest) }
+    if let exchange { cut(exchange, into: &effects) }
+    reachable = together
+    guard reachable != synced else { return }
+    let losing = directory.places { _, place in
+      directory.hasMembers(outside: reachable, group: place)
+    }
+    for group in losing {
+      directory.update(group) { $0.isChanged = true }
+      signal(group, into: &effects)
+    }
+  }
+
+  /// A ring change before all sets were heard: back to the own set's table, to which what waited
+  /// is applied.
+  private mutating func cut(_ exchange: Exchange, into effects: inout EffectQueue<Effect>) {
+    statistics.exchangesCut += 1
+    if let ring { effects.append(.note(.exchangeCut(ring))) }
+    directory.removeMembers(outside: synced)
+    directory.adoptAll()
+    for message in exchange.deferred { apply(message, into: &effects) }
+  }
+
+  /// The next regular configuration: what was lost goes, then the sets meet.
+  private mutating func install(
+    _ next: RingID,
+    of roster: Roster,
+    with together: Roster? = nil,
+    into effects: inout EffectQueue<Effect>
+  ) {
+    if let together { synced = synced.intersection(together).inserting(settings.me) }
+    directory.removeMembers(outside: synced)
+    (ring, members, reachable) = (next, roster, synced)
+    ids = ViewIDs(ring: next)
+    if synced == members {
+      statistics.departuresOnly += 1
+      settle([synced], into: &effects)
+      flush(into: &effects)
+    } else {
+      beginExchange(into: &effects)
+    }
+  }
+
+  /// All daemons of the ring hold one table: groups that owe a view get it, in order of name.
+  ///
+  /// - Parameters:
+  ///   - sets: the synced sets that met here, which together are the ring.
+  ///   - effects: takes the views.
+  mutating func settle(_ sets: [Roster], into effects: inout EffectQueue<Effect>) {
+    phase = .settled
+    (synced, reachable) = (members, members)
+    let changed = directory.places { group, _ in group.isChanged || group.isTouched }
+    directory.adoptAll()
+    for group in changed {
+      directory.update(group) { $0.isChanged = false }
+      announceNetwork(group, sets: sets, into: &effects)
+    }
+    if let ring, sets.count > 1 || !changed.isEmpty {
+      effects.append(.note(.synced(ring, members: members, changedGroups: changed.count)))
+    }
+  }
+}

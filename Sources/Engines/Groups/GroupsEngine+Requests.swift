@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import GroupModel
+import GroupsWire
+import Machine
+
+/// What local processes ask for.
+extension GroupsEngine {
+  /// Why a request would not be taken; `nil` if it would.
+  ///
+  /// To be asked before ``Event/request(_:from:)``, which can only count and note a refusal. A
+  /// disconnect is always taken.
+  package func refusal(of request: GroupRequest, from process: InlineName) -> GroupRefusal? {
+    guard locals.isConnected(process) else { return .disconnected }
+    switch request {
+    case .disconnect: return nil
+    case .join, .leave: return hasRoom ? nil : .congested
+    case .multicast(_, _, _, let payload):
+      guard payload.count <= settings.longestPayload else {
+        return .tooLong(limit: settings.longestPayload)
+      }
+      return hasRoom ? nil : .congested
+    }
+  }
+
+  mutating func connect(_ process: InlineName, into effects: inout EffectQueue<Effect>) {
+    guard GroupName(process.bytes) != nil else { return refuse(process, .badName, &effects) }
+    guard !locals.contains(process) else { return refuse(process, .nameTaken, &effects) }
+    guard locals.count < settings.localProcesses else {
+      return refuse(process, .tooManyProcesses, &effects)
+    }
+    locals.add(process)
+    tell(process, .connected(MemberID(node: settings.me, process: process)), into: &effects)
+  }
+
+  mutating func crash(_ process: InlineName, into effects: inout EffectQueue<Effect>) {
+    guard locals.contains(process) else { return drop(.unknownProcess) }
+    let isNew = locals.isConnected(process)
+    locals.lose(process)
+    if isNew { submit(.disconnect(process: process), into: &effects) }
+  }
+
+  mutating func take(
+    _ request: GroupRequest,
+    from process: InlineName,
+    into effects: inout EffectQueue<Effect>
+  ) {
+    guard locals.contains(process) else { return refuse(process, .unknownProcess, &effects) }
+    guard locals.isConnected(process) else { return refuse(process, .disconnecting, &effects) }
+    switch request {
+    case .join(let group):
+      guard !group.isPrivate else { return refuse(process, .privateName, &effects) }
+      guard hasRoom else { return refuse(process, .congested, &effects) }
+      submit(.join(process: process, group: group), into: &effects)
+    case .leave(let group):
+      guard !group.isPrivate else { return refuse(process, .privateName, &effects) }
+      guard hasRoom else { return refuse(process, .congested, &effects) }
+      submit(.leave(process: process, group: group), into: &effects)
+    case .multicast(let groups, let service, let tag, let payload):
+      guard (1...Multicast.destinationLimit).contains(groups.count) else {
+        return refuse(process, .destinations, &effects)
+      }
+      guard payload.count <= settings.longestPayload else {
+        return refuse(process, .tooLong, &effects)
+      }
+      guard hasRoom else { return refuse(process, .congested, &effects) }
+      let multicast = Multicast(
+        sender: process,
+        tag: tag,
+        destinations: groups,
+        payload: payload[...]
+      )
+      submit(.data(multicast), service: service, into: &effects)
+    case .disconnect:
+      locals.beginLeaving(process)
+      submit(.disconnect(process: process), into: &effects)
+    }
+  }
+
+  /// Whether one more request can be held back.
+  private var hasRoom: Bool {
+    outbox.items.count < settings.heldRequests && outbox.bytes < settings.heldBytes
+  }
+
+  private mutating func refuse(
+    _ process: InlineName,
+    _ reason: DropReason,
+    _ effects: inout EffectQueue<Effect>
+  ) {
+    drop(reason)
+    effects.append(.note(.refused(process, because: reason)))
+  }
+
+  /// Gives the ring a message, or holds it back behind those that are.
+  private mutating func submit(
+    _ message: GroupsMessage,
+    service: Service = .agreed,
+    into effects: inout EffectQueue<Effect>
+  ) {
+    outbox.append(Outbox.Item(service: service, payload: message.bytes))
+    flush(into: &effects)
+  }
+
+  /// Lets go what was held back, unless there is still a reason to hold it.
+  mutating func flush(into effects: inout EffectQueue<Effect>) {
+    guard isSettled, !outbox.isCongested, !outbox.items.isEmpty else { return }
+    for item in outbox.takeAll() {
+      effects.append(.submit(service: item.service, payload: item.payload))
+    }
+  }
+}
