@@ -148,6 +148,7 @@ let package = Package(
         "Ring", "Failover", "Announcements", "Configuration", "GroupNode", "FailoverNode",
         "EmbeddedRing", "Reactor", "Transport", "Netlink", "Capture", "DaemonKit",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
       ]
     ),
     program("wackamole-guardian", ["Machine", "Netlink", "Reactor"]),

@@ -33,10 +33,15 @@ extension ViewID: CustomStringConvertible {
 }
 
 extension NodeID {
-  /// The FNV-1a hash of the name; configurations in which two names share one are refused.
+  /// The digest of the name; configurations in which two names share one are refused.
+  package var digest: UInt64 { name.digest }
+}
+
+extension InlineName {
+  /// The FNV-1a hash of the bytes.
   package var digest: UInt64 {
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-    for byte in name.bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+    for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
     return hash
   }
 }

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Addresses
+import Configuration
+import DaemonKit
+import EmbeddedRing
+import Failover
+import FailoverNode
+import Glibc
+import GroupModel
+import GroupNode
+import Logging
+import Machine
+import Netlink
+import Reactor
+import Ring
+import RingWire
+import Transport
+
+/// The running daemon: engines, sockets and the kernel on one loop.
+final class Daemon {
+  /// Why the daemon did not start; the text is for the operator.
+  struct StartFailure: Error {
+    let text: String
+  }
+
+  private let configuration: WackamoleConfiguration
+  private let log: Logger
+  private let loop: EventLoop
+  private let manager = ServiceManager()
+  private let lock: LockFile?
+  private let guardian: Guardian
+  private let hands: Hands
+  private let ring: EmbeddedRing
+  /// Set once, at the end of the initialiser.
+  private var node: Driver<FailoverNodeEngine>?
+  private var control: LineServer?
+  private var signals: SignalWatcher?
+  private var isLeaving = false
+  private var stopBy: Instant?
+
+  init(_ configuration: WackamoleConfiguration, log: Logger) throws {
+    (self.configuration, self.log) = (configuration, log)
+    let engine =
+      switch configuration.backend {
+      case .embedded(let engine): engine
+      }
+    try Self.requireInterfaces(of: configuration)
+    loop = try EventLoop()
+    lock = try Self.lock(engine.stateDirectory)
+    guardian = try Guardian(loop: loop, stateDirectory: engine.stateDirectory, log: log)
+    hands = try Hands(
+      vifs: configuration.virtualInterfaces,
+      loop: loop,
+      journal: guardian.journal,
+      log: log
+    )
+    ring = try Self.makeRing(engine, configuration.group, loop, log)
+    let node = Driver(FailoverNodeEngine(Self.settings(configuration, engine))) {
+      [unowned self] in perform($0)
+    }
+    self.node = node
+    node.schedule(on: loop)
+    hands.feed = { node.feed($0) }
+    ring.deliver { node.feed(.group($0)) }
+    signals = try SignalWatcher(on: loop) { [unowned self] in take($0) }
+    control = try Self.serve(configuration.control, on: loop) { [unowned self] in answer($0) }
+    watch()
+  }
+
+  /// Runs until the daemon has left.
+  func run() throws {
+    try ring.submit(.join(configuration.group))
+    log.notice("wackamole \(programVersion) is running, group \(configuration.group)")
+    manager.ready(status: "running")
+    try loop.run()
+    hands.finish()
+    guardian.finish()
+    log.notice("stopped")
+  }
+
+  // MARK: - Effects of the fail-over node
+
+  private func perform(_ effect: FailoverNodeEngine.Effect) {
+    switch effect {
+    case .request(let request):
+      do {
+        try ring.submit(request)
+      } catch {
+        node?.feed(.refused(request, error))
+      }
+    case .acquire(let vif): hands.acquire(vif)
+    case .release(let vif): hands.release(vif)
+    case .inject(let frame, let interface): hands.inject(frame, on: interface)
+    case .note(let note): log.info("\(note)")
+    case .departed: loop.stop()
+    }
+  }
+
+  // MARK: - Signals and the service manager
+
+  private func take(_ signal: Signal) {
+    switch signal {
+    case .terminate, .interrupt:
+      guard !isLeaving else { return }
+      isLeaving = true
+      log.notice("\(signal.name): handing over and leaving")
+      manager.stopping()
+      node?.feed(.leave)
+    case .hangUp, .user1:
+      log.notice("\(signal.name): ignored; this version reads its configuration at start only")
+    }
+  }
+
+  /// Tells the service manager now and then that the loop turns.
+  private func watch() {
+    guard let watchdog = manager.watchdog else { return }
+    var next = BootClock.now
+    loop.addAlarm(next: { next }) { [manager] now in
+      next = now + watchdog / 3
+      manager.alive()
+    }
+  }
+
+  // MARK: - The control socket
+
+  private func answer(_ line: String) -> String {
+    guard let status = node?.machine.status else { return "" }
+    let report = StatusReport(status: status, now: BootClock.now)
+    return switch line {
+    case "status": report.table + "\n"
+    case "status json": report.json.indented + "\n"
+    default: "error: unknown request\n"
+    }
+  }
+}
+
+// MARK: - Building
+
+extension Daemon {
+  /// Every interface that a VIF names must be there at start.
+  private static func requireInterfaces(of configuration: WackamoleConfiguration) throws {
+    let links: [NetworkLink]
+    do {
+      links = try AddressKeeper(journal: nil).snapshot().links
+    } catch {
+      throw StartFailure(text: "cannot list the network interfaces: \(error)")
+    }
+    let known = Set(links.map(\.name))
+    for vif in configuration.virtualInterfaces {
+      for address in vif.addresses where !known.contains(address.interface) {
+        let have = links.map(\.name.text).sorted().joined(separator: " ")
+        throw StartFailure(
+          text:
+            "\(address): there is no interface \(address.interface) on this machine; it has \(have)"
+        )
+      }
+    }
+  }
+
+  private static func lock(_ directory: String?) throws -> LockFile? {
+    guard let directory else { return nil }
+    do {
+      try SmallFile.makeDirectory(directory)
+      return try LockFile(path: directory + "/lock")
+    } catch let failure as LockFile.Failure {
+      switch failure {
+      case .held(let process):
+        let who = process.map { "process \($0)" } ?? "another process"
+        throw StartFailure(text: "\(who) is running with the state directory \(directory) already")
+      case .unusable(let error):
+        throw StartFailure(text: "cannot lock the state directory: \(error)")
+      }
+    }
+  }
+
+  private static func settings(
+    _ configuration: WackamoleConfiguration,
+    _ engine: EngineConfiguration
+  ) -> FailoverNodeEngine.Settings {
+    var failover = FailoverEngine.Settings(
+      node: engine.node,
+      group: configuration.group,
+      vifs: configuration.virtualInterfaces
+    )
+    failover.prefers = configuration.preferred
+    failover.mature = configuration.mature
+    failover.balanceInterval = configuration.balance.interval
+    failover.acquisitionsPerRound = configuration.balance.acquisitionsPerRound.map {
+      UInt16(clamping: $0)
+    }
+    failover.settle = engine.timers.announcement * 3
+    return FailoverNodeEngine.Settings(failover: failover)
+  }
+
+  private static func makeRing(
+    _ engine: EngineConfiguration,
+    _ group: GroupName,
+    _ loop: EventLoop,
+    _ log: Logger
+  ) throws -> EmbeddedRing {
+    let boot = BootID(Entropy.word(), Entropy.word(), Entropy.word(), Entropy.word())
+    let link: PacketLink
+    switch engine.key {
+    case .none:
+      link = try PacketLink(
+        me: engine.node,
+        members: engine.peers.map {
+          .init(node: $0.node, endpoint: .init(address: $0.address, port: engine.port))
+        },
+        // Clusters that share a network have groups of other names.
+        cluster: group.name.digest,
+        boot: boot,
+        sealer: nil
+      )
+      log.warning(
+        "Key = none: ring traffic is neither secret nor authentic; keep others off its network"
+      )
+    }
+    var ring: EmbeddedRing?
+    let store = try SequenceStore(directory: engine.stateDirectory, loop: loop) { bound, failure in
+      if let failure {
+        log.error("the ring sequence is not on the disk, a restart may reuse a ring id: \(failure)")
+      } else {
+        ring?.stored(bound)
+      }
+    }
+    if engine.stateDirectory == nil {
+      log.warning(
+        "no State directory: ring ids start from the clock; keep it from running backwards"
+      )
+    }
+    guard let process = InlineName("wackamole".utf8) else { throw StartFailure(text: "no name") }
+    let node = GroupNode(
+      settings: RingEngine.Settings(
+        me: engine.node,
+        configured: engine.roster,
+        timers: engine.timers
+      ),
+      process: process,
+      storedSequenceBound: store.stored,
+      random: SplitMix64(seed: Entropy.word()),
+      startingAt: BootClock.now
+    )
+    let made = try EmbeddedRing(
+      node: node,
+      link: link,
+      loop: loop,
+      store: { store.store($0) },
+      noted: { log.debug("ring: \($0)") }
+    )
+    ring = made
+    return made
+  }
+
+  private static func serve(
+    _ path: String,
+    on loop: EventLoop,
+    answer: @escaping (String) -> String
+  ) throws -> LineServer {
+    let listener: UnixListener
+    do {
+      listener = try UnixListener(path: path)
+    } catch {
+      throw StartFailure(text: "cannot serve the control socket: \(error)")
+    }
+    return try LineServer(listener, on: loop) { request, reply in reply(answer(request.line)) }
+  }
+}

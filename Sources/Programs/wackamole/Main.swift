@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+import Configuration
+import DaemonKit
+import Glibc
+
+/// The version this source tree builds.
+let programVersion = "0.1.0"
+
+@main
+struct Wackamole {
+  static func main() {
+    // A peer that goes away must not end the process.
+    signal(SIGPIPE, SIG_IGN)
+    exit(run(Array(CommandLine.arguments.dropFirst())).rawValue)
+  }
+
+  private static func run(_ arguments: [String]) -> Exit {
+    let options: Options
+    do {
+      options = try Options.parse(arguments)
+    } catch {
+      let text = Options.fullMessage(for: error)
+      guard Options.exitCode(for: error) == .success else {
+        Terminal.error(text)
+        return .usage
+      }
+      Terminal.output(text)
+      return .ok
+    }
+    if options.version {
+      Terminal.output("wackamole \(programVersion)")
+      return .ok
+    }
+    do throws(Exit) {
+      let configuration = try loadConfiguration(options)
+      if options.check {
+        Terminal.output("\(options.config): the configuration is good")
+      } else if options.status {
+        try StatusCommand(configuration: configuration, json: options.json).run()
+      } else {
+        try start(configuration, options)
+      }
+      return .ok
+    } catch {
+      return error
+    }
+  }
+
+  /// Runs the daemon here, or in the background once it has been seen to start.
+  private static func start(
+    _ configuration: WackamoleConfiguration,
+    _ options: Options
+  ) throws(Exit) {
+    let isChild = Background.isChild
+    guard options.foreground || options.debug || isChild else {
+      guard Background.launch() else { throw .failure }
+      return
+    }
+    let log = DaemonLog.make(
+      label: "wackamole",
+      target: isChild ? .syslog(identity: "wackamole") : .standardError,
+      debug: options.debug
+    )
+    do {
+      let daemon = try Daemon(configuration, log: log)
+      Background.started()
+      try daemon.run()
+    } catch {
+      let text = (error as? Daemon.StartFailure)?.text ?? "\(error)"
+      log.critical("\(text)")
+      if isChild { Terminal.error("wackamole: \(text)") }
+      throw .failure
+    }
+  }
+
+  /// Reads and parses the configuration file; says on standard error what is wrong with it.
+  private static func loadConfiguration(_ options: Options) throws(Exit) -> WackamoleConfiguration {
+    let text: [UInt8]
+    do {
+      text = try SmallFile.read(options.config, limit: WackamoleConfiguration.longestText + 1)
+    } catch {
+      Terminal.error("wackamole: cannot read the configuration: \(error)")
+      throw .usage
+    }
+    do throws(Diagnostics) {
+      return try .parse(text: text, file: options.config, node: nodeOverride(options))
+    } catch {
+      Terminal.error(error.description)
+      throw .usage
+    }
+  }
+
+  /// The name given outside the file: the option wins over the environment.
+  private static func nodeOverride(_ options: Options) -> WackamoleConfiguration.NodeOverride? {
+    if let name = options.node { return .init(name: name, origin: "--node") }
+    guard let name = Environment.value("WACKAMOLE_NODE"), !name.isEmpty else { return nil }
+    return .init(name: name, origin: "WACKAMOLE_NODE")
+  }
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ArgumentParser
+
+/// The command line of wackamole(8).
+struct Options: ParsableArguments {
+  @Option(name: [.short, .long], help: "Read the configuration from FILE.")
+  var config = "/etc/wackamole/wackamole.conf"
+
+  @Flag(name: [.short, .long], help: "Stay in the foreground and log to standard error.")
+  var foreground = false
+
+  @Flag(name: [.short, .long], help: "Log every event; stays in the foreground.")
+  var debug = false
+
+  @Flag(name: [.customShort("t"), .long], help: "Check the configuration and exit.")
+  var check = false
+
+  @Flag(
+    name: [.customShort("s"), .long],
+    help: "Show who holds what, as the running daemon sees it, and exit."
+  )
+  var status = false
+
+  @Flag(name: .long, help: "With --status: write JSON.")
+  var json = false
+
+  @Option(name: .long, help: "This machine's name in Peers; wins over Node in the file.")
+  var node: String?
+
+  @Flag(name: [.short, .long], help: "Print the version and exit.")
+  var version = false
+
+  @Argument(help: .hidden)
+  var operands: [String] = []
+
+  func validate() throws {
+    if status, let operand = operands.first {
+      throw ValidationError(
+        "-s takes no operand ('\(operand)'): it inspects the running daemon. The original's -s named "
+          + "a Spread daemon; name it by the statement Spread in the configuration."
+      )
+    }
+    if let operand = operands.first { throw ValidationError("unexpected operand '\(operand)'") }
+    if json, !status { throw ValidationError("--json goes with --status") }
+    if [check, status, version].filter({ $0 }).count > 1 {
+      throw ValidationError("--check, --status and --version exclude each other")
+    }
+  }
+}
+
+/// How the program ends, as in wackamole(8) EXIT STATUS.
+enum Exit: Int32, Error {
+  case ok = 0
+  /// Something failed while it ran.
+  case failure = 1
+  /// Bad usage or configuration.
+  case usage = 2
+  /// There is no running daemon to ask.
+  case notRunning = 3
+}
