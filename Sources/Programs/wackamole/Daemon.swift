@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Addresses
+import Bytes
 import Configuration
 import DaemonKit
 import EmbeddedRing
@@ -48,11 +49,16 @@ final class Daemon {
     try Self.requireInterfaces(of: configuration)
     loop = try EventLoop()
     lock = try Self.lock(engine.stateDirectory)
-    guardian = try Guardian(loop: loop, stateDirectory: engine.stateDirectory, log: log)
+    guardian = try Self.startGuardian(
+      beside: engine.stateDirectory,
+      configuration.control,
+      loop,
+      log
+    )
     hands = try Hands(
       vifs: configuration.virtualInterfaces,
       loop: loop,
-      journal: guardian.journal,
+      journal: guardian.table,
       log: log
     )
     ring = try Self.makeRing(engine, configuration.group, loop, log)
@@ -75,7 +81,7 @@ final class Daemon {
     manager.ready(status: "running")
     try loop.run()
     hands.finish()
-    guardian.finish()
+    if !guardian.finish() { log.warning("the guardian had to remove addresses at the end") }
     log.notice("stopped")
   }
 
@@ -171,6 +177,31 @@ extension Daemon {
       case .unusable(let error):
         throw StartFailure(text: "cannot lock the state directory: \(error)")
       }
+    }
+  }
+
+  /// Starts the guardian, whose lock lies in the state directory or else beside the control socket.
+  private static func startGuardian(
+    beside directory: String?,
+    _ control: String,
+    _ loop: EventLoop,
+    _ log: Logger
+  ) throws -> Guardian {
+    let folder = directory ?? String(control[..<(control.lastIndex(of: "/") ?? control.endIndex)])
+    do {
+      return try Guardian(lockPath: folder + "/guardian.lock", on: loop) { notice in
+        switch notice {
+        case .started(let process): log.debug("guardian: process \(process)")
+        case .died(let process, let ending):
+          log.error("guardian: process \(process) died (\(ending)); starting another")
+        case .unavailable(let error):
+          log.error(
+            "guardian: cannot be started, addresses stay if this daemon is killed: \(error)"
+          )
+        }
+      }
+    } catch {
+      throw StartFailure(text: "cannot start the guardian: \(error)")
     }
   }
 

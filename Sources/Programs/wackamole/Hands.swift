@@ -4,6 +4,7 @@ import Addresses
 import Capture
 import Failover
 import FailoverNode
+import Logging
 import Netlink
 import Reactor
 
@@ -25,7 +26,7 @@ final class Hands {
 
   private let used: [InterfaceName]
   private let injector: FrameInjector
-  private let log: DaemonLog
+  private let log: Logger
   private var netlink: NetlinkService?
   private var errands: [NetlinkService.RequestID: Errand] = [:]
   private var links: [UInt32: NetworkLink] = [:]
@@ -35,7 +36,7 @@ final class Hands {
     vifs: [VirtualInterface],
     loop: EventLoop,
     journal: any AddressJournal,
-    log: DaemonLog
+    log: Logger
   ) throws {
     var used: [InterfaceName] = []
     for address in vifs.flatMap(\.addresses) where !used.contains(address.interface) {

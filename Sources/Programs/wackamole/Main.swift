@@ -4,6 +4,7 @@ import ArgumentParser
 import Configuration
 import DaemonKit
 import Glibc
+import Logging
 
 /// The version this source tree builds.
 let programVersion = "0.1.0"
