@@ -111,5 +111,7 @@ extension FailoverEngine {
     package var unexpectedCompletion: UInt64 = 0
     /// More messages during one exchange than are kept.
     package var queueFull: UInt64 = 0
+
+    package init() {}
   }
 }
