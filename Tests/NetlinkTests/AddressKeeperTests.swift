@@ -187,6 +187,28 @@ struct AddressKeeperTests {
     #expect(try listed(next) == [])
   }
 
+  @Test("Addresses that the kernel removes along with their primary are put back in the same turn")
+  func siblings() throws {
+    let namespace = try Namespace.enter()
+    defer { namespace.leave() }
+    let keeper = AddressKeeper(journal: nil)
+    var labelled = AddressOptions()
+    labelled.label = "eth0:v2"
+    let vips = (1...3).map { address("10.0.0.\($0)/24") }
+    #expect(
+      keeper.apply([.add(vips[0], options), .add(vips[1], labelled), .add(vips[2], options)])
+        == [.done, .done, .done]
+    )
+    #expect(keeper.apply([.remove(vips[0])]) == [.done])
+    #expect(try listed(keeper) == ["10.0.0.2/24", "10.0.0.3/24"])
+    #expect(try keeper.snapshot().addresses.contains { $0.label == "eth0:v2" })
+    // One that somebody else has removed before is not put back by the way.
+    try Namespace.ip("addr del 10.0.0.3/24 dev eth0")
+    #expect(keeper.apply([.add(vips[0], options), .remove(vips[1])]) == [.done, .done])
+    #expect(try listed(keeper) == ["10.0.0.1/24"])
+    #expect(keeper.takeLosses() == [])
+  }
+
   @Test("A thousand addresses go in and out, 512 in a datagram")
   func many() throws {
     let namespace = try Namespace.enter()

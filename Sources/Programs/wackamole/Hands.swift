@@ -97,6 +97,7 @@ final class Hands {
     let failures = completion.outcomes.compactMap { outcome in
       if case .failed(let error) = outcome { error.description } else { nil }
     }
+    for error in completion.lost { log.error("an address went along with another: \(error)") }
     let outcome: FailoverEngine.Outcome =
       failures.isEmpty ? .done : .failed(failures.joined(separator: "; "))
     switch errand.task {

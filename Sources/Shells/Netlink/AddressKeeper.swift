@@ -11,7 +11,8 @@ import Reactor
 package final class AddressKeeper {
   private let journal: (any AddressJournal)?
   private var opened: NetlinkConnection?
-  private var owned: [InterfaceAddress: UInt32] = [:]
+  private var owned: [InterfaceAddress: Holding] = [:]
+  private var losses: [NetlinkError] = []
 
   /// `journal` is told of each address before it is added and after it has been removed.
   package init(journal: (any AddressJournal)?) { self.journal = journal }
@@ -21,7 +22,7 @@ package final class AddressKeeper {
     for address in addresses {
       let index = if_nametoindex(address.interface.text)
       guard index > 0 else { continue }
-      owned[address] = index
+      owned[address] = Holding(index: index, options: AddressOptions())
       _ = journal?.willAdd(OwnedAddress(index: index, address: address))
     }
   }
@@ -65,6 +66,9 @@ package final class AddressKeeper {
       for (step, answer) in zip(plan.steps, answers) {
         plan.outcomes[step.position] = settle(changes[step.position], step, answer)
       }
+      if plan.steps.contains(where: \.takesSiblings) {
+        try putBackSiblings(expected: plan.present, connection)
+      }
       return plan.outcomes
     } catch {
       return changes.map { .failed(NetlinkError($0, error.reason)) }
@@ -78,6 +82,14 @@ package final class AddressKeeper {
     let request: NetlinkConnection.Request
     /// Whether the address was ours before.
     let wasOwned: Bool
+
+    /// Whether the kernel may remove other addresses along with this one.
+    var takesSiblings: Bool {
+      switch (request.kind, request.prefix.address) {
+      case (.remove, .v4): request.prefix.length < 32
+      case (.remove, .v6), (.add, _), (.renew, _): false
+      }
+    }
   }
 
   private struct Plan {
@@ -95,7 +107,7 @@ package final class AddressKeeper {
     plan: inout Plan
   ) -> ChangeOutcome {
     let address = change.address
-    let ownedIndex = owned[address]
+    let ownedIndex = owned[address]?.index
     let index = if_nametoindex(address.interface.text)
     let kind: NetlinkConnection.Request.Kind
     switch change {
@@ -147,16 +159,16 @@ package final class AddressKeeper {
   ) -> ChangeOutcome {
     let note = OwnedAddress(index: step.request.index, address: change.address)
     switch (step.request.kind, answer) {
-    case (.add, .acknowledged), (.renew, .acknowledged):
-      if let old = owned[change.address], old != step.request.index {
+    case (.add(let options), .acknowledged), (.renew(let options), .acknowledged):
+      if let old = owned[change.address]?.index, old != step.request.index {
         // The interface went and came back under another index; what was on it is gone.
         journal?.didRemove(OwnedAddress(index: old, address: change.address))
       }
-      owned[change.address] = step.request.index
+      owned[change.address] = Holding(index: step.request.index, options: options)
       return .done
-    case (.add, .lost), (.renew, .lost):
+    case (.add(let options), .lost), (.renew(let options), .lost):
       // It was not there before, so if it is there now it is ours.
-      owned[change.address] = step.request.index
+      owned[change.address] = Holding(index: step.request.index, options: options)
       return .failed(NetlinkError(change, .noAnswer))
     case (.add, .refused(let errno, let text)), (.renew, .refused(let errno, let text)):
       if !step.wasOwned { journal?.didRemove(note) }
@@ -176,6 +188,42 @@ package final class AddressKeeper {
     }
   }
 
+  /// Adds again what the kernel removed along with a primary address: all others of its network.
+  ///
+  /// It does so unless promote_secondaries is set, which by default it is not.
+  private func putBackSiblings(
+    expected: Presence,
+    _ connection: NetlinkConnection
+  ) throws(NetlinkError) {
+    let present = Presence(try connection.addresses())
+    let lost = owned.filter { address, holding in
+      expected.contains(address.prefix, on: holding.index)
+        && !present.contains(address.prefix, on: holding.index)
+    }
+    .sorted { $0.key < $1.key }
+    let answers = connection.change(
+      lost.map { address, holding in
+        .init(kind: .add(holding.options), index: holding.index, prefix: address.prefix)
+      }
+    )
+    for ((address, holding), answer) in zip(lost, answers) {
+      let change = AddressChange.add(address, holding.options)
+      switch answer {
+      case .acknowledged: continue
+      case .refused(let errno, _) where errno == Errno(EEXIST): continue
+      case .refused(let errno, let text):
+        losses.append(NetlinkError(change, .kernel(errno, text: text)))
+      case .lost: losses.append(NetlinkError(change, .noAnswer))
+      }
+    }
+  }
+
+  /// Why addresses that the kernel removed along with others could not be put back, since asked last.
+  package func takeLosses() -> [NetlinkError] {
+    defer { losses = [] }
+    return losses
+  }
+
   private func forget(_ note: OwnedAddress) {
     owned[note.address] = nil
     journal?.didRemove(note)
@@ -187,6 +235,12 @@ package final class AddressKeeper {
     opened = connection
     return connection
   }
+}
+
+/// An address that is ours: where it was put and how.
+private struct Holding {
+  let index: UInt32
+  let options: AddressOptions
 }
 
 /// Which addresses are on which interface, as the kernel tells them apart.

@@ -18,6 +18,9 @@ package final class NetlinkService {
     package let request: RequestID
     package let changes: [AddressChange]
     package let outcomes: [ChangeOutcome]
+    /// Other addresses of ours that the kernel removed along with these and that could not be put
+    /// back.
+    package var lost: [NetlinkError] = []
   }
 
   private enum Result: Sendable {
@@ -92,7 +95,9 @@ package final class NetlinkService {
     let results = results
     let accepted = worker.submit { keeper in
       let outcomes = keeper.apply(changes)
-      results.post(.completed(Completion(request: id, changes: changes, outcomes: outcomes)))
+      var completion = Completion(request: id, changes: changes, outcomes: outcomes)
+      completion.lost = keeper.takeLosses()
+      results.post(.completed(completion))
     }
     if !accepted {
       let outcomes = changes.map { ChangeOutcome.failed(NetlinkError($0, .busy)) }
