@@ -19,7 +19,7 @@ package protocol Scene: Sendable {
   /// A host starts an engine.
   mutating func start(_ boot: Boot, in world: inout Surroundings<Errand>) -> Engine
   /// The engine of a host ended: by a crash, or because it left.
-  mutating func stop(host: Int, _ engine: Engine, in world: inout Surroundings<Errand>)
+  mutating func stop(host: Int, _ place: Place<Engine>, in world: inout Surroundings<Errand>)
   /// What the engine is told when this happens to its host.
   func event(_ happening: Happening) -> Engine.Event
   /// Watches an effect, and performs it unless it is the world's to perform.
@@ -29,7 +29,7 @@ package protocol Scene: Sendable {
     in world: inout Surroundings<Errand>
   ) -> Demand?
   /// Looks at an engine after all its effects were performed.
-  mutating func observe(_ engine: Engine, on host: Int, in world: inout Surroundings<Errand>)
+  mutating func observe(_ place: Place<Engine>, on host: Int, in world: inout Surroundings<Errand>)
   /// Does what it had put on the agenda; an event for a running engine may come of it.
   mutating func run(
     _ errand: Errand,

@@ -8,7 +8,7 @@ internal import RingWire
 ///
 /// First faults strike, and nothing forbidden may happen. Then everything is mended, and what must
 /// come to pass has to, within a bounded time.
-package struct World<S: Scene>: Sendable {
+package struct World<S: Scene> {
   package internal(set) var scene: S
   package internal(set) var world: Surroundings<S.Errand>
   package internal(set) var counters = Counters()
@@ -16,7 +16,7 @@ package struct World<S: Scene>: Sendable {
   var hosts: [Host<S.Engine>]
   /// Hosts that stay down for good.
   var dead = HostSet()
-  private var queue = EffectQueue<S.Engine.Effect>()
+  private let effects = Effects<S.Engine.Effect>()
   private var stalled: (at: Span, steps: Int) = (.zero, 0)
 
   /// Draws a world of so many hosts.
@@ -64,7 +64,7 @@ package struct World<S: Scene>: Sendable {
     run(until: world.climate.troubled)
     if violation == nil { settle() }
     for host in hosts.indices {
-      if let engine = hosts[host].engine { scene.stop(host: host, engine, in: &world) }
+      if let place = hosts[host].place { scene.stop(host: host, place, in: &world) }
     }
     counters.add(scene.counters)
     counters.worlds = 1
@@ -117,7 +117,7 @@ package struct World<S: Scene>: Sendable {
       counters.steps += 1
       handle(item)
     }
-    world.now = end
+    if violation == nil { world.now = end }
   }
 
   private mutating func handle(_ item: Item<S.Errand>) {
@@ -138,7 +138,7 @@ package struct World<S: Scene>: Sendable {
   // MARK: - Hosts
 
   private mutating func start(_ host: Int) {
-    guard hosts[host].engine == nil, !dead.contains(host) else { return }
+    guard hosts[host].place == nil, !dead.contains(host) else { return }
     let wall = UInt64(1_000_000 + host * 3_000 + world.now.nanoseconds / 1_000_000)
     let boot = Boot(
       host: host,
@@ -152,17 +152,17 @@ package struct World<S: Scene>: Sendable {
     world.live.insert(host)
     hosts[host].condition = .running
     hosts[host].alarm = .never
-    hosts[host].engine = scene.start(boot, in: &world)
+    hosts[host].place = Place(scene.start(boot, in: &world))
     counters.starts += 1
     advance(host)
   }
 
   /// Takes a host's engine away.
   mutating func stop(_ host: Int) {
-    guard let engine = hosts[host].engine else { return }
-    scene.stop(host: host, engine, in: &world)
+    guard let place = hosts[host].place else { return }
+    scene.stop(host: host, place, in: &world)
     world.live.remove(host)
-    hosts[host].engine = nil
+    hosts[host].place = nil
     hosts[host].condition = .down
     hosts[host].buffer = []
     hosts[host].wantsDrain = false
@@ -183,12 +183,12 @@ package struct World<S: Scene>: Sendable {
   private mutating func ring(_ host: Int) {
     guard hosts[host].alarm == world.now, hosts[host].condition == .running else { return }
     hosts[host].alarm = .never
-    guard let deadline = hosts[host].engine?.nextDeadline else { return }
+    guard let deadline = hosts[host].place?.engine.nextDeadline else { return }
     if deadline <= hosts[host].clock.instant(at: world.now) { advance(host) } else { arm(host) }
   }
 
   private mutating func arm(_ host: Int) {
-    guard hosts[host].condition == .running, let deadline = hosts[host].engine?.nextDeadline
+    guard hosts[host].condition == .running, let deadline = hosts[host].place?.engine.nextDeadline
     else { return }
     let due = max(world.now, hosts[host].clock.time(of: deadline))
     guard due < hosts[host].alarm else { return }
@@ -216,7 +216,7 @@ package struct World<S: Scene>: Sendable {
       early -= 1
     }
     hosts[host].alarm = .never
-    if let deadline = hosts[host].engine?.nextDeadline,
+    if let deadline = hosts[host].place?.engine.nextDeadline,
       deadline <= hosts[host].clock.instant(at: world.now)
     {
       advance(host)
@@ -231,35 +231,38 @@ package struct World<S: Scene>: Sendable {
 
   mutating func feed(_ event: S.Engine.Event, to host: Int) {
     let now = hosts[host].clock.instant(at: world.now)
-    hosts[host].engine?.handle(event, at: now, into: &queue)
+    hosts[host].place?.engine.handle(event, at: now, into: &effects.appended)
     perform(host)
   }
 
   private mutating func advance(_ host: Int) {
     let now = hosts[host].clock.instant(at: world.now)
-    hosts[host].engine?.advance(to: now, into: &queue)
+    hosts[host].place?.engine.advance(to: now, into: &effects.appended)
     perform(host)
   }
 
   /// Performs what an engine wants, and what follows from draining its sockets.
   private mutating func perform(_ host: Int) {
     while true {
-      for effect in queue.takeAll() {
-        guard let demand = scene.perform(effect, on: host, in: &world) else { continue }
-        fulfil(demand, of: host)
+      effects.drain { effect in
+        if let demand = scene.perform(effect, on: host, in: &world) { fulfil(demand, of: host) }
       }
-      guard hosts[host].engine != nil, hosts[host].wantsDrain else { break }
+      guard hosts[host].place != nil, hosts[host].wantsDrain else { break }
       let now = hosts[host].clock.instant(at: world.now)
       if let packet = hosts[host].buffer.popLast() {
-        hosts[host].engine?.handle(scene.event(.received(packet)), at: now, into: &queue)
+        hosts[host].place?.engine.handle(
+          scene.event(.received(packet)),
+          at: now,
+          into: &effects.appended
+        )
       } else {
         hosts[host].wantsDrain = false
         counters.drains += 1
-        hosts[host].engine?.handle(scene.event(.drained), at: now, into: &queue)
+        hosts[host].place?.engine.handle(scene.event(.drained), at: now, into: &effects.appended)
       }
     }
-    guard let engine = hosts[host].engine else { return }
-    scene.observe(engine, on: host, in: &world)
+    guard let place = hosts[host].place else { return }
+    scene.observe(place, on: host, in: &world)
     arm(host)
   }
 

@@ -15,16 +15,6 @@ extension EVSChecker {
     return rings[index].packets[Int(sequence - 1)].host >= 0
   }
 
-  /// The highest sequence of the rings that these hosts' processes are in; 0 if in none.
-  package func highestSequence(of hosts: HostSet) -> UInt64 {
-    var highest: UInt64 = 0
-    for host in hosts where running[host] >= 0 {
-      let ring = processes[running[host]].ring
-      if ring >= 0 { highest = max(highest, rings[ring].id.sequence) }
-    }
-    return highest
-  }
-
   /// The regular configuration that all these hosts, and nobody else, are in.
   package func commonRing(of hosts: HostSet) -> RingID? {
     var common: Int?

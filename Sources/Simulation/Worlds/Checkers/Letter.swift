@@ -61,15 +61,21 @@ package struct Letter: Sendable, Equatable {
 
   /// The payload.
   package var bytes: [UInt8] {
-    var writer = ByteWriter(reserving: length)
+    var writer = ByteWriter(reserving: Self.headerLength)
     writer.write(Self.mark)
     writer.write(UInt16(truncatingIfNeeded: host))
     writer.write(UInt16(truncatingIfNeeded: incarnation))
     writer.write(UInt32(truncatingIfNeeded: number))
     writer.write(service.rawValue)
     writer.write(UInt32(truncatingIfNeeded: length))
-    writer.write((Self.headerLength..<max(length, Self.headerLength)).lazy.map(filling(at:)))
-    return writer.bytes
+    var bytes = writer.bytes
+    var index = bytes.count
+    bytes.reserveCapacity(length)
+    while index < length {
+      bytes.append(filling(at: index))
+      index += 1
+    }
+    return bytes
   }
 
   private func filling(at index: Int) -> UInt8 {

@@ -60,14 +60,13 @@ package struct RingChecker: Sendable {
   /// A representative puts a commit token for a ring of these members on the wire, or forms a ring
   /// of one.
   ///
-  /// `known` is the highest ring sequence that any of the members has installed, `bound` what the
-  /// representative's storage holds; `nil` if it stores nothing.
+  /// `bound` is what the representative's storage holds; `nil` if it stores nothing. That the
+  /// sequence is above all that members know shows when they install it (Config.Sequence).
   package mutating func birth(
     of ring: RingID,
     by process: Int,
     on host: Int,
     members: HostSet,
-    known: UInt64,
     bound: UInt64?
   ) {
     if let first = births[ring] {
@@ -81,9 +80,6 @@ package struct RingChecker: Sendable {
       return
     }
     births[ring] = Birth(process: process, members: members)
-    if ring.sequence <= known {
-      report(.commitID, "ring \(ring) is not above \(known), which a member has installed")
-    }
     if let bound, ring.sequence > bound {
       report(
         .commitID,

@@ -1,10 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import Machine
+package import Machine
 internal import RingWire
 
+/// An engine in a place of its own, so that nothing moves or copies it.
+package final class Place<Engine: StateMachine> {
+  package internal(set) var engine: Engine
+
+  init(_ engine: Engine) { self.engine = engine }
+}
+
+/// Effects that an engine appends to, and effects that are being performed.
+final class Effects<Effect: Sendable> {
+  var appended = EffectQueue<Effect>()
+  private var performed = EffectQueue<Effect>()
+
+  /// Goes through what was appended so far.
+  func drain(_ body: (Effect) -> Void) {
+    swap(&appended, &performed)
+    performed.drain(body)
+  }
+}
+
 /// One machine of a world.
-struct Host<Engine: StateMachine>: Sendable {
+struct Host<Engine: StateMachine> {
   /// How a machine is.
   enum Condition: Sendable, Equatable {
     case down
@@ -23,7 +42,7 @@ struct Host<Engine: StateMachine>: Sendable {
   /// The most datagrams that wait in the sockets of a machine that stands still.
   static var bufferLimit: Int { 400 }
 
-  var engine: Engine?
+  var place: Place<Engine>?
   var condition = Condition.down
   var clock: HostClock
   /// When the alarm rings; `never` if none is set.

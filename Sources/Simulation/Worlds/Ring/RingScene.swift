@@ -83,11 +83,11 @@ package struct RingScene: Scene {
 
   package mutating func stop(
     host: Int,
-    _ engine: RingEngine,
+    _ place: Place<RingEngine>,
     in world: inout Surroundings<Errand>
   ) {
     checker.stop(host: host)
-    let statistics = engine.statistics
+    let statistics = place.engine.statistics
     tally.rebroadcasts += Int(statistics.rebroadcasts)
     tally.recoveriesWithHoles += Int(statistics.recoveriesWithHoles)
     tally.stalls += Int(statistics.stalls)
@@ -137,11 +137,11 @@ package struct RingScene: Scene {
   }
 
   package mutating func observe(
-    _ engine: RingEngine,
+    _ place: Place<RingEngine>,
     on host: Int,
     in world: inout Surroundings<Errand>
   ) {
-    phases[host] = engine.phaseName
+    phases[host] = place.engine.phaseName
   }
 
   private mutating func hear(
@@ -325,7 +325,6 @@ extension RingScene {
       by: checker.process(on: host),
       on: host,
       members: members,
-      known: checker.highestSequence(of: members),
       bound: world.bounds[host]
     )
   }
