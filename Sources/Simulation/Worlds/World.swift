@@ -183,12 +183,13 @@ package struct World<S: Scene> {
   private mutating func ring(_ host: Int) {
     guard hosts[host].alarm == world.now, hosts[host].condition == .running else { return }
     hosts[host].alarm = .never
-    guard let deadline = hosts[host].place?.engine.nextDeadline else { return }
+    guard let deadline = hosts[host].place?.pointer.pointee.nextDeadline else { return }
     if deadline <= hosts[host].clock.instant(at: world.now) { advance(host) } else { arm(host) }
   }
 
   private mutating func arm(_ host: Int) {
-    guard hosts[host].condition == .running, let deadline = hosts[host].place?.engine.nextDeadline
+    guard hosts[host].condition == .running,
+      let deadline = hosts[host].place?.pointer.pointee.nextDeadline
     else { return }
     let due = max(world.now, hosts[host].clock.time(of: deadline))
     guard due < hosts[host].alarm else { return }
@@ -216,7 +217,7 @@ package struct World<S: Scene> {
       early -= 1
     }
     hosts[host].alarm = .never
-    if let deadline = hosts[host].place?.engine.nextDeadline,
+    if let deadline = hosts[host].place?.pointer.pointee.nextDeadline,
       deadline <= hosts[host].clock.instant(at: world.now)
     {
       advance(host)
@@ -231,13 +232,13 @@ package struct World<S: Scene> {
 
   mutating func feed(_ event: S.Engine.Event, to host: Int) {
     let now = hosts[host].clock.instant(at: world.now)
-    hosts[host].place?.engine.handle(event, at: now, into: &effects.appended)
+    hosts[host].place?.pointer.pointee.handle(event, at: now, into: &effects.appended)
     perform(host)
   }
 
   private mutating func advance(_ host: Int) {
     let now = hosts[host].clock.instant(at: world.now)
-    hosts[host].place?.engine.advance(to: now, into: &effects.appended)
+    hosts[host].place?.pointer.pointee.advance(to: now, into: &effects.appended)
     perform(host)
   }
 
@@ -250,7 +251,7 @@ package struct World<S: Scene> {
       guard hosts[host].place != nil, hosts[host].wantsDrain else { break }
       let now = hosts[host].clock.instant(at: world.now)
       if let packet = hosts[host].buffer.popLast() {
-        hosts[host].place?.engine.handle(
+        hosts[host].place?.pointer.pointee.handle(
           scene.event(.received(packet)),
           at: now,
           into: &effects.appended
@@ -258,7 +259,11 @@ package struct World<S: Scene> {
       } else {
         hosts[host].wantsDrain = false
         counters.drains += 1
-        hosts[host].place?.engine.handle(scene.event(.drained), at: now, into: &effects.appended)
+        hosts[host].place?.pointer.pointee.handle(
+          scene.event(.drained),
+          at: now,
+          into: &effects.appended
+        )
       }
     }
     guard let place = hosts[host].place else { return }

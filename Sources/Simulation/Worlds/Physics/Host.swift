@@ -5,9 +5,17 @@ internal import RingWire
 
 /// An engine in a place of its own, so that nothing moves or copies it.
 package final class Place<Engine: StateMachine> {
-  package internal(set) var engine: Engine
+  package let pointer: UnsafeMutablePointer<Engine>
 
-  init(_ engine: Engine) { self.engine = engine }
+  init(_ engine: Engine) {
+    pointer = .allocate(capacity: 1)
+    pointer.initialize(to: engine)
+  }
+
+  deinit {
+    pointer.deinitialize(count: 1)
+    pointer.deallocate()
+  }
 }
 
 /// Effects that an engine appends to, and effects that are being performed.

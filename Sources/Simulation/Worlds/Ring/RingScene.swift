@@ -87,7 +87,7 @@ package struct RingScene: Scene {
     in world: inout Surroundings<Errand>
   ) {
     checker.stop(host: host)
-    let statistics = place.engine.statistics
+    let statistics = place.pointer.pointee.statistics
     tally.rebroadcasts += Int(statistics.rebroadcasts)
     tally.recoveriesWithHoles += Int(statistics.recoveriesWithHoles)
     tally.stalls += Int(statistics.stalls)
@@ -141,7 +141,7 @@ package struct RingScene: Scene {
     on host: Int,
     in world: inout Surroundings<Errand>
   ) {
-    phases[host] = place.engine.phaseName
+    phases[host] = place.pointer.pointee.phaseName
   }
 
   private mutating func hear(
