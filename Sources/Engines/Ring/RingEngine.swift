@@ -94,8 +94,10 @@ package struct RingEngine: StateMachine {
   }
 
   /// Notes the time, and whether the loop missed its own deadline by more than a token time-out.
+  ///
+  /// A deadline that had passed at the last call is no evidence: that call saw it.
   private mutating func begin(at now: Instant) {
-    let due = nextDeadline
+    let due = nextDeadline.map { max($0, context.now) }
     context.begin(at: now)
     guard context.hasBegun, context.drainBy == nil, let due,
       context.now - due > context.timers.tokenLoss

@@ -44,6 +44,8 @@ package protocol Scene: Sendable {
   func isSettled(_ live: HostSet, in world: borrowing Surroundings<Errand>) -> Bool
   /// Checks the state after settling, for the first time.
   mutating func settled(_ live: HostSet, in world: inout Surroundings<Errand>)
+  /// Whether everything that was asked for after settling has come to its end.
+  func isFinished(_ live: HostSet) -> Bool
   /// Checks the state at the end, a while after settling.
   mutating func finish(_ live: HostSet, in world: inout Surroundings<Errand>)
   /// Reports that the hosts did not settle in time.
@@ -87,6 +89,8 @@ package struct Surroundings<Errand: Sendable>: Sendable {
   package internal(set) var isTroubled = true
   /// The hosts whose engine runs.
   package internal(set) var live = HostSet()
+  /// Those of them that do not stand still.
+  package internal(set) var awake = HostSet()
   /// What each host's storage holds; `nil` without a state directory.
   package internal(set) var bounds: [UInt64?]
   package var transcript: Transcript?

@@ -51,7 +51,7 @@ extension World {
       world.tell(nil, "all cuts are mended")
       network.heal()
     case .burst:
-      if let host = world.chance.pick(world.live) { scene.burst(host: host, in: &world) }
+      if let host = world.chance.pick(world.awake) { scene.burst(host: host, in: &world) }
     }
   }
 
@@ -137,21 +137,18 @@ extension World {
   }
 
   private mutating func halt(clockStands: Bool) {
-    guard let host = world.chance.pick(world.live), hosts[host].condition == .running else {
-      return
-    }
+    guard let host = world.chance.pick(world.awake) else { return }
     let lasts = duration()
     world.tell(host, "stands still for \(lasts)\(clockStands ? ", its clock too" : "")")
     counters.halts += 1
     let ticket = hosts[host].ticket()
+    world.awake.remove(host)
     hosts[host].condition = .still(ticket: ticket, since: world.now, clockStands: clockStands)
     world.agenda.add(.resume(host: host, ticket: ticket), at: world.now + lasts)
   }
 
   private mutating func depart() {
-    guard let host = world.chance.pick(world.live), hosts[host].condition == .running,
-      counters.starts < 100
-    else { return }
+    guard let host = world.chance.pick(world.awake), counters.starts < 100 else { return }
     world.tell(host, "is to leave")
     feed(scene.event(.leave), to: host)
   }

@@ -52,6 +52,21 @@ extension EVSChecker {
     }
   }
 
+  /// Whether each process has delivered all messages of these hosts' processes that it could.
+  package func hasDelivered(everythingTo hosts: HostSet) -> Bool {
+    hosts.allSatisfy { host in
+      guard running[host] >= 0 else { return true }
+      return processes[running[host]].messages.reversed().allSatisfy { message in
+        let ring = messages[message].ring
+        return ring >= 0
+          && hosts.allSatisfy { other in
+            running[other] < 0 || processes[running[other]].ring != ring
+              || has(message, at: running[other])
+          }
+      }
+    }
+  }
+
   private func has(_ message: Int, at process: Int) -> Bool {
     messages[message].delivered >> UInt128(process) & 1 == 1
   }

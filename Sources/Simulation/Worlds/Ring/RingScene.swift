@@ -413,9 +413,10 @@ extension RingScene {
     case .submit(let host):
       guard world.isTroubled, world.live.contains(host) else { return nil }
       world.post(.submit(host: host), after: world.chance.wait(mean: traffic.interval))
+      guard world.awake.contains(host) else { return nil }
       return submit(at: host, in: &world)
     case .submitOnce(let host):
-      guard world.live.contains(host) else { return nil }
+      guard world.awake.contains(host) else { return nil }
       return submit(at: host, in: &world)
     }
   }
@@ -456,6 +457,8 @@ extension RingScene {
       }
     }
   }
+
+  package func isFinished(_ live: HostSet) -> Bool { checker.hasDelivered(everythingTo: live) }
 
   package mutating func finish(_ live: HostSet, in world: inout Surroundings<Errand>) {
     checker.checkDelivered(to: live, letters: lastLetters)
