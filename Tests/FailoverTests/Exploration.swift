@@ -12,6 +12,8 @@ import Machine
 /// the cluster must come to rest with every VIF held once (iv).
 struct Exploration {
   private(set) var cluster: Cluster
+  /// Whether all members and VIFs are alike.
+  private let isPlain: Bool
   private var random: SplitMix64
   private var links: [Bool]
 
@@ -36,6 +38,7 @@ struct Exploration {
       settings.prefers = [vif(prefers[index]).id]
       settings.apart = apart && vifs > 1 ? [[vif(1).id, vif(2).id]] : []
     }
+    isPlain = plain
     links = Array(repeating: true, count: count)
     self.random = random
   }
@@ -135,6 +138,9 @@ struct Exploration {
   private mutating func checkTables() {
     for index in cluster.nodes.indices {
       let node = cluster.nodes[index]
+      if !links[index], node.kernel.isEmpty, node.refusesToRemove.isEmpty, !node.present.isEmpty {
+        cluster.violations.append("\(node.id) has no carrier, and has \(node.present)")
+      }
       guard let table = node.engine?.replicated, let position = cluster.position(of: index) else {
         continue
       }
@@ -166,6 +172,7 @@ struct Exploration {
       let holders = cluster.holders(of: vif.id)
       if holders.count != 1 { cluster.violations.append("at rest \(vif.id) is held by \(holders)") }
     }
+    checkBalance()
     for node in cluster.nodes {
       guard let status = node.engine?.status else { continue }
       if status.phase != .running { cluster.violations.append("at rest \(node.id) is \(status)") }
@@ -181,6 +188,15 @@ struct Exploration {
       if !status.degraded.isEmpty {
         cluster.violations.append("at rest \(node.id) is degraded: \(status.degraded)")
       }
+    }
+  }
+
+  /// Without weights and preferences loads differ by one at most.
+  private mutating func checkBalance() {
+    guard isPlain else { return }
+    let loads = cluster.nodes.map(\.present.count)
+    if (loads.max() ?? 0) - (loads.min() ?? 0) > 1 {
+      cluster.violations.append("at rest the loads are \(loads)")
     }
   }
 }

@@ -31,6 +31,17 @@ import Testing
     #expect(total.uninstalled > count / 10, "\(total)")
   }
 
+  @Test("The same seed gives the same walk")
+  func deterministic() {
+    for seed: UInt64 in [3, 14, 15] {
+      var (one, other) = (Exploration(seed: seed), Exploration(seed: seed))
+      _ = one.run(steps: 200)
+      _ = other.run(steps: 200)
+      #expect(one.cluster.nodes.map(\.engine) == other.cluster.nodes.map(\.engine))
+      #expect(one.cluster.nodes.map(\.notes) == other.cluster.nodes.map(\.notes))
+    }
+  }
+
   private static var asked: ClosedRange<UInt64>? {
     guard let text = getenv("FAILOVER_SEEDS") else { return nil }
     let bounds = String(cString: text).split(separator: "-").compactMap { UInt64($0) }

@@ -254,6 +254,10 @@ extension FailoverEngine {
   ) {
     switch refusal {
     case .congested:
+      guard session.unsent.count < Exchange.queueLimit else {
+        dropped.queueFull += 1
+        return
+      }
       session.unsent.append(request)
       session.resendsAt = turn.now + .milliseconds(10)
     case .disconnected: break  // The end of the session voids it.

@@ -109,7 +109,7 @@ extension FailoverEngine {
     package var notEntitled: UInt64 = 0
     /// A kernel completion that nothing was waiting for.
     package var unexpectedCompletion: UInt64 = 0
-    /// More messages during one exchange than are kept.
+    /// More messages during one exchange, or refused by a busy port, than are kept.
     package var queueFull: UInt64 = 0
 
     package init() {}
