@@ -124,6 +124,18 @@ struct Cluster {
     nodes[index].joined = false
   }
 
+  /// The backend is lost and returns; what the node was about to hear and say is gone.
+  mutating func reconnect(_ index: Int) {
+    nodes[index].inbox = []
+    nodes[index].outbox = []
+    nodes[index].configuration = nil
+    nodes[index].installed = nil
+    nodes[index].lineage = newLineage()
+    feed(.group(.disconnected(.unreachable("lost"))), to: index)
+    while !nodes[index].kernel.isEmpty { completeKernel(index) }
+    feed(.group(.connected(nodes[index].member)), to: index)
+  }
+
   mutating func newLineage() -> Int {
     lineages += 1
     return lineages
