@@ -122,10 +122,13 @@ final class Daemon {
   private func watch() {
     guard let watchdog = manager.watchdog else { return }
     var next = BootClock.now
-    loop.addAlarm(next: { next }) { [manager] now in
-      next = now + watchdog / 3
-      manager.alive()
-    }
+    loop.addAlarm(
+      next: { next },
+      fire: { [manager] now in
+        next = now + watchdog / 3
+        manager.alive()
+      }
+    )
   }
 
   // MARK: - The control socket
