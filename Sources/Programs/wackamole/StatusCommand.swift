@@ -2,6 +2,7 @@
 
 import Configuration
 import DaemonKit
+import Glibc
 import Reactor
 import Transport
 
@@ -15,8 +16,12 @@ struct StatusCommand {
     do throws(SystemError) {
       reply = try LineClient.request(json ? "status json" : "status", at: configuration.control)
     } catch {
-      Terminal.error("wackamole: no daemon answers at \(configuration.control): \(error)")
-      throw .notRunning
+      if error.errno == Errno(ENOENT) || error.errno == Errno(ECONNREFUSED) {
+        Terminal.error("wackamole: the daemon is not running: \(error)")
+        throw .notRunning
+      }
+      Terminal.error("wackamole: cannot ask the daemon: \(error)")
+      throw .failure
     }
     guard !reply.isEmpty else {
       Terminal.error("wackamole: the daemon at \(configuration.control) closed the connection")
