@@ -7,7 +7,7 @@ import Worlds
 struct RingWorldTests {
   @Test("No rule is broken", arguments: 1...30)
   func seeds(seed: Int) {
-    let outcome = Campaign().ring(seed: UInt64(seed))
+    let outcome = Campaign().run(seed: UInt64(seed))
     #expect(
       outcome.violation == nil,
       "replay: scripts/simulate --seed \(seed) --seeds 1 --transcript seed-\(seed).txt"
@@ -17,11 +17,11 @@ struct RingWorldTests {
 
   @Test("The same seed is the same world", arguments: [3, 8, 21])
   func determinism(seed: Int) {
-    let first = Campaign().ring(seed: UInt64(seed))
-    let second = Campaign().ring(seed: UInt64(seed), keepsTranscript: true)
+    let first = Campaign().run(seed: UInt64(seed))
+    let second = Campaign().run(seed: UInt64(seed), keepsTranscript: true)
     #expect(first.digest == second.digest)
     #expect(first.counters == second.counters)
     #expect(!second.transcript.isEmpty)
-    #expect(Campaign().ring(seed: UInt64(seed + 1)).digest != first.digest)
+    #expect(Campaign().run(seed: UInt64(seed + 1)).digest != first.digest)
   }
 }

@@ -5,7 +5,11 @@ package struct Campaign: Sendable {
   /// The hosts of each world; `nil` for 3 to 7, drawn from the seed.
   package var nodes: Int?
 
-  package init(nodes: Int? = nil) { self.nodes = nodes }
+  package var layer: Counters.Layer
+
+  package init(nodes: Int? = nil, layer: Counters.Layer = .ring) {
+    (self.nodes, self.layer) = (nodes, layer)
+  }
 
   /// How many hosts the world of a seed has.
   package func hosts(seed: UInt64) -> Int {
@@ -14,12 +18,25 @@ package struct Campaign: Sendable {
   }
 
   /// Runs the world of a seed to its end.
-  package func ring(seed: UInt64, keepsTranscript: Bool = false) -> Outcome {
+  package func run(seed: UInt64, keepsTranscript: Bool = false) -> Outcome {
+    switch layer {
+    case .ring:
+      outcome(seed, keepsTranscript, RingScene.init(cast:climate:drawing:))
+    case .failover:
+      outcome(seed, keepsTranscript, FailoverScene.init(cast:climate:drawing:))
+    }
+  }
+
+  private func outcome<S: Scene>(
+    _ seed: UInt64,
+    _ keepsTranscript: Bool,
+    _ scene: (Cast, Climate, inout Chance) -> S
+  ) -> Outcome {
     var world = World(
       seed: seed,
       hosts: hosts(seed: seed),
       keepsTranscript: keepsTranscript,
-      scene: RingScene.init(cast:climate:drawing:)
+      scene: scene
     )
     return world.run()
   }

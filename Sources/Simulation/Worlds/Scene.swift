@@ -5,7 +5,7 @@ package import Machine
 package import RingWire
 
 /// What runs on the hosts of a world, and how it is watched.
-package protocol Scene: Sendable {
+package protocol Scene {
   associatedtype Engine: StateMachine
   /// What the scene itself puts on the world's agenda.
   associatedtype Errand: Sendable

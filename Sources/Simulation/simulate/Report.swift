@@ -20,11 +20,12 @@ struct Report: Sendable {
   }
 
   /// The counters, each with its minimum, and the pace.
-  func text(took: Duration) -> String {
+  func text(of layer: Counters.Layer, took: Duration) -> String {
     let seconds = Double(took.components.seconds) + Double(took.components.attoseconds) / 1e18
     let pace = Double(counters.worlds) / max(seconds, 0.001)
-    let width = counters.rows.map(\.name.count).max() ?? 0
-    var lines = counters.rows.map { row in
+    let rows = counters.rows(of: layer)
+    let width = rows.map(\.name.count).max() ?? 0
+    var lines = rows.map { row in
       let name = row.name + String(repeating: " ", count: width - row.name.count)
       let isLow = row.minimum > 0 && row.value < row.minimum
       return "\(name)  \(row.value)"

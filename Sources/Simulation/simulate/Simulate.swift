@@ -25,6 +25,9 @@ struct Simulate: AsyncParsableCommand {
   @Option(help: "The hosts of each world, 1 to 9; 3 to 7 by the seed if not given.")
   var nodes: Int?
 
+  @Flag(help: "Run whole fail-over daemons instead of ring engines alone.")
+  var failover = false
+
   @Option(help: "The worlds that run at the same time.")
   var jobs: Int = 2
 
@@ -44,18 +47,18 @@ struct Simulate: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let campaign = Campaign(nodes: nodes)
+    let campaign = Campaign(nodes: nodes, layer: failover ? .failover : .ring)
     let clock = ContinuousClock()
     let began = clock.now
     var report = Report()
     if let transcript {
-      let outcome = campaign.ring(seed: seed, keepsTranscript: true)
+      let outcome = campaign.run(seed: seed, keepsTranscript: true)
       try write(outcome.transcript, to: transcript)
       report.add(outcome, seed: seed, replay: replay(seed))
     } else {
       report = await runAll(of: campaign)
     }
-    print(report.text(took: began.duration(to: clock.now)))
+    print(report.text(of: campaign.layer, took: began.duration(to: clock.now)))
     if !report.failures.isEmpty { throw ExitCode(1) }
   }
 
@@ -73,7 +76,7 @@ struct Simulate: AsyncParsableCommand {
         group.addTask {
           var report = Report()
           for seed in range {
-            report.add(campaign.ring(seed: seed), seed: seed, replay: replay(seed))
+            report.add(campaign.run(seed: seed), seed: seed, replay: replay(seed))
           }
           return report
         }
@@ -90,6 +93,7 @@ struct Simulate: AsyncParsableCommand {
 
   private func replay(_ seed: UInt64) -> String {
     "scripts/simulate --seed \(seed) --seeds 1"
-      + (nodes.map { " --nodes \($0)" } ?? "") + " --transcript seed-\(seed).txt"
+      + (nodes.map { " --nodes \($0)" } ?? "") + (failover ? " --failover" : "")
+      + " --transcript seed-\(seed).txt"
   }
 }

@@ -51,11 +51,28 @@ package struct Counters: Sendable, Equatable {
   package var tokensRepeated = 0
   package var unstoredSequences = 0
 
+  // What fail-over did.
+  package var views = 0
+  package var acquisitions = 0
+  package var releases = 0
+  package var conflicts = 0
+  package var announcements = 0
+  package var kernelFailures = 0
+  package var linkChanges = 0
+
   package init() {}
+
+  private typealias Row = (name: String, minimum: Int, path: any KeyPathOf)
+
+  /// Which engines ran in the worlds.
+  package enum Layer: Sendable {
+    case ring
+    case failover
+  }
 
   /// The counters by name, in order, with the least that a campaign of a thousand worlds reaches;
   /// 0 for those that only inform.
-  private static let table: [(name: String, minimum: Int, path: any KeyPathOf)] = [
+  private static let common: [Row] = [
     ("worlds", 0, \.worlds),
     ("steps", 0, \.steps),
     ("virtual milliseconds", 0, \.virtualMilliseconds),
@@ -68,6 +85,12 @@ package struct Counters: Sendable, Equatable {
     ("departures", 100, \.departures),
     ("pauses", 500, \.halts),
     ("drains", 100, \.drains),
+    ("stalls", 100, \.stalls),
+    ("stalls resumed", 10, \.stallsResumed),
+    ("stalls voted out", 50, \.votedOut),
+  ]
+
+  private static let ring: [Row] = [
     ("messages submitted", 0, \.submitted),
     ("messages refused", 0, \.refused),
     ("messages sent", 0, \.sent),
@@ -89,25 +112,39 @@ package struct Counters: Sendable, Equatable {
     ("deliveries after a hole by obligation", 0, \.obligationsKept),
     ("changes during Commit", 100, \.changesDuringCommit),
     ("changes during Recovery", 100, \.changesDuringRecovery),
-    ("stalls", 100, \.stalls),
-    ("stalls resumed", 10, \.stallsResumed),
-    ("stalls voted out", 50, \.votedOut),
     ("members left out", 0, \.leftOut),
     ("restarts noticed", 50, \.restartsNoticed),
     ("tokens repeated", 500, \.tokensRepeated),
     ("sequences used before stored", 0, \.unstoredSequences),
   ]
 
+  private static let failover: [Row] = [
+    ("views installed", 1_000, \.views),
+    ("acquisitions", 1_000, \.acquisitions),
+    ("releases", 1_000, \.releases),
+    ("VIFs held twice at a merge", 200, \.conflicts),
+    ("frames of announcements", 1_000, \.announcements),
+    ("kernel failures", 100, \.kernelFailures),
+    ("link changes", 500, \.linkChanges),
+  ]
+
   private typealias KeyPathOf = WritableKeyPath<Counters, Int> & Sendable
 
   /// Adds another world's counters.
   package mutating func add(_ other: Self) {
-    for row in Self.table { self[keyPath: row.path] += other[keyPath: row.path] }
+    for row in Self.common + Self.ring + Self.failover {
+      self[keyPath: row.path] += other[keyPath: row.path]
+    }
     slowestSettling = max(slowestSettling, other.slowestSettling)
   }
 
   /// The counters with their names, and the least that so many worlds should reach.
-  package var rows: [(name: String, value: Int, minimum: Int)] {
-    Self.table.map { row in (row.name, self[keyPath: row.path], row.minimum * worlds / 1_000) }
+  package func rows(of layer: Layer) -> [(name: String, value: Int, minimum: Int)] {
+    let table =
+      switch layer {
+      case .ring: Self.common + Self.ring
+      case .failover: Self.common + Self.failover
+      }
+    return table.map { row in (row.name, self[keyPath: row.path], row.minimum * worlds / 1_000) }
   }
 }

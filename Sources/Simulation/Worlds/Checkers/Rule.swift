@@ -25,6 +25,14 @@ package enum Rule: String, Sendable, CaseIterable {
   case progress = "Machine.Progress"
   /// A datagram that the codec does not give back as it was.
   case wire = "Wire.RoundTrip"
+  /// Within a view no allocation creates a second holder.
+  case secondHolder = "Failover.NoSecondHolder"
+  /// Two holders in one component only where two sets brought a VIF to a merge.
+  case twoHolders = "Failover.TwoHolders"
+  /// In a settled view each VIF that somebody could hold has exactly one holder.
+  case coverage = "Failover.Coverage"
+  /// Only a holder announces, and the keeper of a merge does.
+  case announcement = "Failover.Announcement"
 }
 
 /// A rule that was broken: the first thing a replay is to explain.

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import Addresses
+package import Failover
+package import FailoverNode
+package import GroupModel
+package import GroupNode
+package import Machine
+package import RingWire
+
+/// Everything that a fail-over daemon runs, but for its shells: ring, group and fail-over.
+package struct FailoverMachine: StateMachine {
+  package enum Event: Sendable, Equatable {
+    case node(GroupNode.Event)
+    case failover(FailoverNodeEngine.Event)
+  }
+
+  package enum Effect: Sendable, Equatable {
+    case send(Packet, to: NodeID)
+    case multicast(Packet, to: Roster)
+    case store(bound: UInt64)
+    case drain
+    /// The group said this, and fail-over is about to hear it.
+    case saw(GroupEvent)
+    case acquire(VirtualInterface)
+    case release(VirtualInterface)
+    case inject([UInt8], on: InterfaceName)
+    case note(FailoverEngine.Note)
+    case departed
+  }
+
+  private var node: GroupNode
+  private var failover: FailoverNodeEngine
+  private let group: GroupName
+  private var isConnected = false
+  // Empty between events.
+  private var ringEffects = EffectQueue<GroupNode.Effect>()
+  private var failoverEffects = EffectQueue<FailoverNodeEngine.Effect>()
+
+  package init(node: GroupNode, failover: FailoverNodeEngine.Settings) {
+    self.node = node
+    self.failover = FailoverNodeEngine(failover)
+    group = failover.failover.group
+  }
+
+  package var status: FailoverEngine.Status { failover.status }
+
+  package var nextDeadline: Instant? {
+    switch (node.nextDeadline, failover.nextDeadline) {
+    case (let first?, let second?): min(first, second)
+    case (let first, let second): first ?? second
+    }
+  }
+
+  package mutating func handle(
+    _ event: Event,
+    at now: Instant,
+    into effects: inout EffectQueue<Effect>
+  ) {
+    switch event {
+    case .node(let event): node.handle(event, at: now, into: &ringEffects)
+    case .failover(let event): failover.handle(event, at: now, into: &failoverEffects)
+    }
+    route(at: now, into: &effects)
+  }
+
+  package mutating func advance(to now: Instant, into effects: inout EffectQueue<Effect>) {
+    if !isConnected {
+      // As the daemon does when it starts.
+      isConnected = true
+      node.handle(.request(.join(group)), at: now, into: &ringEffects)
+    }
+    node.advance(to: now, into: &ringEffects)
+    route(at: now, into: &effects)
+    failover.advance(to: now, into: &failoverEffects)
+    route(at: now, into: &effects)
+  }
+
+  /// Lets each half hear what the other said, until both are silent.
+  private mutating func route(at now: Instant, into effects: inout EffectQueue<Effect>) {
+    while !ringEffects.isEmpty || !failoverEffects.isEmpty {
+      for effect in ringEffects.takeAll() {
+        switch effect {
+        case .send(let packet, let to): effects.append(.send(packet, to: to))
+        case .multicast(let packet, let to): effects.append(.multicast(packet, to: to))
+        case .store(let bound): effects.append(.store(bound: bound))
+        case .drain: effects.append(.drain)
+        case .note: break
+        case .group(let event):
+          effects.append(.saw(event))
+          failover.handle(.group(event), at: now, into: &failoverEffects)
+        }
+      }
+      for effect in failoverEffects.takeAll() { take(effect, at: now, into: &effects) }
+    }
+  }
+
+  private mutating func take(
+    _ effect: FailoverNodeEngine.Effect,
+    at now: Instant,
+    into effects: inout EffectQueue<Effect>
+  ) {
+    switch effect {
+    case .request(let request):
+      if case .multicast = request, node.isCongested {
+        failover.handle(.refused(request, .congested), at: now, into: &failoverEffects)
+      } else {
+        node.handle(.request(request), at: now, into: &ringEffects)
+      }
+    case .acquire(let vif): effects.append(.acquire(vif))
+    case .release(let vif): effects.append(.release(vif))
+    case .inject(let frame, let interface): effects.append(.inject(frame, on: interface))
+    case .note(let note): effects.append(.note(note))
+    case .departed: effects.append(.departed)
+    }
+  }
+}
