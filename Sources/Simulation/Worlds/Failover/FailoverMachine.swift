@@ -77,6 +77,8 @@ package struct FailoverMachine: StateMachine {
   }
 
   /// Lets each half hear what the other said, until both are silent.
+  ///
+  /// As in the daemon, what fail-over decides upon one event is done before it hears the next.
   private mutating func route(at now: Instant, into effects: inout EffectQueue<Effect>) {
     while !ringEffects.isEmpty || !failoverEffects.isEmpty {
       for effect in ringEffects.takeAll() {
@@ -89,6 +91,7 @@ package struct FailoverMachine: StateMachine {
         case .group(let event):
           effects.append(.saw(event))
           failover.handle(.group(event), at: now, into: &failoverEffects)
+          for effect in failoverEffects.takeAll() { take(effect, at: now, into: &effects) }
         }
       }
       for effect in failoverEffects.takeAll() { take(effect, at: now, into: &effects) }
