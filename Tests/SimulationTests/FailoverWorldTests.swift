@@ -7,7 +7,7 @@ import Worlds
 struct FailoverWorldTests {
   private let campaign = Campaign(layer: .failover)
 
-  @Test("No rule is broken", arguments: 1001...1024)
+  @Test("No rule is broken", arguments: 1001...1016)
   func seeds(seed: Int) {
     let outcome = campaign.run(seed: UInt64(seed))
     #expect(

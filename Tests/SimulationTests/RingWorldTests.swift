@@ -5,7 +5,7 @@ import Worlds
 
 @Suite("Worlds of ring engines")
 struct RingWorldTests {
-  @Test("No rule is broken", arguments: 1...30)
+  @Test("No rule is broken", arguments: 1...20)
   func seeds(seed: Int) {
     let outcome = Campaign().run(seed: UInt64(seed))
     #expect(
