@@ -89,7 +89,7 @@ package final class Guardian {
 
   /// What the guardian ignores; blocked from its first instruction on.
   package static let ignoredSignals = [
-    SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE,
+    SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGABRT, SIGUSR1, SIGUSR2, SIGPIPE,
   ]
 
   /// The guardian that is installed beside the running program.
