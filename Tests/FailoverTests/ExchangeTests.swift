@@ -41,6 +41,36 @@ import Testing
     #expect(cluster.violations.isEmpty)
   }
 
+  @Test("A loser of a merge that becomes the holder again before it released is not forgotten")
+  func reelectedLoser() {
+    var cluster = Cluster(nodes: ["a", "b", "c"], vifs: 1)
+    cluster.partition(["b"], ["c"])
+    cluster.run(for: .seconds(6))
+    cluster.partition(["b", "c"])
+    for index in [1, 2] { cluster.deliver(index) }
+    for index in [1, 2] { cluster.order(index) }
+    for index in [1, 2, 1, 2] { cluster.deliver(index) }
+    // b keeps it, c is to remove it; then b cannot hold it either, and both kernels are slow.
+    #expect(cluster.nodes[2].kernel.count == 1)
+    cluster.feed(.link(eth0, .noCarrier), to: 1)
+    cluster.now += .milliseconds(500)
+    cluster.wake(1)
+    cluster.order(1)
+    for index in [1, 2] { cluster.deliver(index) }
+    #expect(cluster.nodes[2].engine?.status.vifs[0].holder == cluster.nodes[2].member)
+    cluster.heal()
+    for index in [0, 1, 2] { cluster.deliver(index) }
+    for index in [0, 1, 2] where !cluster.nodes[index].outbox.isEmpty { cluster.order(index) }
+    for _ in 0..<2 { for index in [0, 1, 2] { cluster.deliver(index) } }
+    // The keeper's kernel is first.
+    cluster.completeKernel(1)
+    while !cluster.nodes[1].outbox.isEmpty { cluster.order(1) }
+    for _ in 0..<3 { for index in [0, 1, 2] { cluster.deliver(index) } }
+    cluster.run(for: .seconds(1))
+    #expect(cluster.violations.isEmpty)
+    #expect(cluster.coverage[0].count == 1)
+  }
+
   @Test("A state of another view is dropped and counted, and the exchange waits on")
   func stateOfAnotherView() {
     var cluster = Cluster(nodes: ["a", "b"], vifs: 1)

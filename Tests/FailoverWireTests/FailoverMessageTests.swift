@@ -43,7 +43,12 @@ import Testing
             stuck: true,
             removals: [Removal(member: b, id: MoveID(9), cause: .conflict)]
           ),
-          Claim(vif: v6, removals: [Removal(member: a, id: MoveID(2), cause: .move)]),
+          Claim(
+            vif: v6,
+            holder: b,
+            pending: true,
+            removals: [Removal(member: a, id: MoveID(2), cause: .move)]
+          ),
         ]
       )
     ),

@@ -123,7 +123,7 @@ extension FailoverEngine {
     if holder == session.me, let holding {
       return holding.presence == .present ? .held : .moving
     }
-    return claim.isMoving ? .moving : .elsewhere
+    return claim.pending ? .moving : .elsewhere
   }
 
   private var degraded: [String] {

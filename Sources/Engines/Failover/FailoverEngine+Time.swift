@@ -79,7 +79,7 @@ extension FailoverEngine {
     session.watches[index].deadline = nil
     guard session.isRepresentative, let claim = session.table[watch.vif] else { return }
     let removal = claim.removals.first { $0.member == watch.member && $0.id == watch.id }
-    guard let removal, removal.cause == .move || claim.holder == nil else {
+    guard removal != nil, claim.isCancellable else {
       session.watches[index].deadline = turn.now + settings.moveTimeout
       return
     }

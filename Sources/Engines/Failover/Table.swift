@@ -67,6 +67,7 @@ extension Table {
       guard report.withdrawn.contains(claims[index].vif) else { continue }
       if claims[index].holder == sender {
         claims[index].holder = nil
+        claims[index].pending = false
         journal.vacated(claims[index].vif, by: sender, report.facts)
       }
       end(removalBy: sender, at: index, as: .released, journal: &journal)
@@ -102,12 +103,12 @@ extension Table {
     journal: inout Journal
   ) throws(Rejection) {
     let index = try claim(vif, withRemoval: id, by: member)
-    let removal = claims[index].removals.first { $0.member == member }
-    // The loser of a merge goes on trying, as long as somebody else is the holder.
-    guard removal?.cause == .move || claims[index].holder == nil else { return }
+    // As long as the holder has it, the other goes on trying.
+    guard claims[index].isCancellable else { return }
     end(removalBy: member, at: index, as: ending, journal: &journal)
     journal.assigned(vif, from: claims[index].holder, to: member, .cancelled)
     claims[index].holder = member
+    claims[index].pending = false
     claims[index].stuck = true
   }
 
@@ -146,6 +147,7 @@ extension Table {
       return
     }
     let removal = claims[index].removals.remove(at: position)
+    if claims[index].removals.isEmpty { claims[index].pending = false }
     let vif = claims[index].vif
     journal.note(.removed(vif, by: member, removal.id, journal.view, ending))
   }
@@ -176,15 +178,16 @@ extension Table {
   mutating func prune(to members: [MemberID], exchanging: Bool, journal: inout Journal) {
     records.removeAll { !members.contains($0.member) }
     for index in claims.indices {
-      let moving = claims[index].isMoving
+      let pending = claims[index].pending
       for removal in claims[index].removals where !members.contains(removal.member) {
         end(removalBy: removal.member, at: index, as: .released, journal: &journal)
       }
       let gone = claims[index].holder.map { !members.contains($0) } ?? false
-      let lapsed = exchanging && moving && !claims[index].isMoving
+      let lapsed = exchanging && pending && !claims[index].removals.contains { $0.cause == .move }
       if gone || lapsed {
         journal.assigned(claims[index].vif, from: claims[index].holder, to: nil, .holderGone)
         claims[index].holder = nil
+        claims[index].pending = false
       }
       claims[index].stuck = false
     }
@@ -194,9 +197,11 @@ extension Table {
   /// The table as it is told to members from elsewhere: pending moves count as not begun.
   func report(for view: ViewID) -> StateReport {
     var told = claims
-    for index in told.indices {
-      guard let moving = told[index].removals.first(where: { $0.cause == .move }) else { continue }
-      told[index].holder = moving.member
+    for index in told.indices where told[index].isCancellable {
+      let moving = told[index].removals.first { $0.cause == .move }
+      told[index].pending = false
+      told[index].holder = moving?.member
+      guard let moving else { continue }
       told[index].removals.removeAll { $0.member == moving.member }
     }
     return StateReport(view: view, records: records, lastMove: lastMove, claims: told)
@@ -333,13 +338,14 @@ extension Table {
   ) {
     let old = claims[index].holder
     journal.assigned(claims[index].vif, from: old, to: member, reason)
-    // While a move is pending its target has nothing to remove.
-    if let old, !claims[index].isMoving {
+    if let old, !claims[index].pending {
       addRemoval(at: index, by: old, .move, reason, journal: &journal)
     }
     claims[index].holder = member
     claims[index].stuck = false
-    // One that was to remove it, and is the holder again, puts it back.
+    // One that was to remove it, and is the holder again, may still have it, or puts it back.
+    let mayHave = claims[index].removals.contains { $0.member == member }
+    claims[index].pending = member != nil && !mayHave && !claims[index].removals.isEmpty
     if let member { end(removalBy: member, at: index, as: .cancelled, journal: &journal) }
   }
 
@@ -360,8 +366,8 @@ extension Table {
 }
 
 extension Claim {
-  /// The holder waits for another to remove the VIF.
-  var isMoving: Bool { removals.contains { $0.cause == .move } }
+  /// Nobody but those who are to remove it can have the VIF.
+  var isCancellable: Bool { holder == nil || pending }
   /// Nobody is to get the VIF before a removal has ended.
   var waits: Bool { holder == nil && !removals.isEmpty }
 }

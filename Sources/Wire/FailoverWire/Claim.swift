@@ -21,6 +21,8 @@ package struct Claim: Sendable, Hashable {
   package var vif: VIFID
   /// The one that holds it, or acquires it as soon as ``removals`` is empty.
   package var holder: MemberID?
+  /// The holder cannot have it yet: it is to acquire it when ``removals`` is empty.
+  package var pending: Bool
   /// A removal at the holder failed or was cancelled: it stays until something changes.
   package var stuck: Bool
   /// Members whose *released* has not been ordered yet, in ascending order, each once; the holder
@@ -30,11 +32,13 @@ package struct Claim: Sendable, Hashable {
   package init(
     vif: VIFID,
     holder: MemberID? = nil,
+    pending: Bool = false,
     stuck: Bool = false,
     removals: [Removal] = []
   ) {
     self.vif = vif
     self.holder = holder
+    self.pending = pending
     self.stuck = stuck
     self.removals = removals
   }

@@ -103,7 +103,7 @@ extension StateReport {
     for claim in claims {
       writer.write(claim.vif)
       writer.write(position(of: claim.holder))
-      writer.write(UInt8(claim.stuck ? 1 : 0))
+      writer.write(UInt8((claim.stuck ? 1 : 0) | (claim.pending ? 2 : 0)))
       writer.write(count: claim.removals.count)
       for removal in claim.removals {
         writer.write(position(of: removal.member))
@@ -134,7 +134,9 @@ extension StateReport {
     for _ in 0..<(try reader.readCount("claims", limit: Limits.vifs)) {
       var claim = Claim(vif: try reader.readVIF())
       claim.holder = try Self.readMember(from: &reader, in: records)
-      claim.stuck = try reader.read(UInt8.self) & 1 == 1
+      let flags = try reader.read(UInt8.self)
+      claim.stuck = flags & 1 != 0
+      claim.pending = flags & 2 != 0
       for _ in 0..<(try reader.readCount("removals", limit: Limits.members)) {
         guard let member = try Self.readMember(from: &reader, in: records) else {
           throw .malformed(field: "removal")
