@@ -21,6 +21,10 @@ struct Cluster {
   struct Host {
     var engine: RingEngine
     var deliveries: [Delivery] = []
+    /// What earlier runs delivered.
+    var past: [[Delivery]] = []
+    /// What this run submitted.
+    var submitted: [String] = []
     var notes: [RingEngine.Note] = []
     var liveness: [Liveness] = []
     var sent: [Packet] = []
@@ -37,6 +41,8 @@ struct Cluster {
   private(set) var now = Instant.boot
   private var queue: [Entry] = []
   private var order = 0
+  /// How often an engine was called.
+  private(set) var calls = 0
   private(set) var hosts: [NodeID: Host] = [:]
   private var random: SplitMix64
   var settings: (NodeID) -> RingEngine.Settings
@@ -74,6 +80,7 @@ struct Cluster {
       var host = Host(engine: engine)
       host.run = (old?.run ?? 0) + 1
       host.stored = old?.stored ?? 0
+      host.past = (old?.past ?? []) + (old.map { [$0.deliveries] } ?? [])
       hosts[node] = host
       wake(node)
     }
@@ -86,6 +93,8 @@ struct Cluster {
   }
 
   mutating func submit(_ text: String, at node: NodeID, _ service: Service = .agreed) {
+    guard let host = hosts[node], host.isUp else { return }
+    hosts[node]?.submitted.append(text)
     feed(.submit(service: service, payload: Array(text.utf8)), to: node)
   }
 
@@ -155,18 +164,17 @@ extension Cluster {
   }
 
   private mutating func wake(_ node: NodeID) {
-    guard var host = hosts[node] else { return }
     var effects = EffectQueue<RingEngine.Effect>()
-    host.engine.advance(to: now, into: &effects)
-    hosts[node] = host
+    hosts[node]?.engine.advance(to: now, into: &effects)
+    calls += 1
     perform(effects.takeAll(), of: node)
   }
 
   private mutating func feed(_ event: RingEngine.Event, to node: NodeID) {
-    guard var host = hosts[node], host.isUp else { return }
+    guard hosts[node]?.isUp == true else { return }
     var effects = EffectQueue<RingEngine.Effect>()
-    host.engine.handle(event, at: now, into: &effects)
-    hosts[node] = host
+    hosts[node]?.engine.handle(event, at: now, into: &effects)
+    calls += 1
     perform(effects.takeAll(), of: node)
   }
 

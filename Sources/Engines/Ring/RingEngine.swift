@@ -88,6 +88,11 @@ package struct RingEngine: StateMachine {
       guard drainBy <= context.now else { return }
       drained()
     }
+    fire()
+  }
+
+  /// Fires every deadline that is due.
+  private mutating func fire() {
     while let deadline = phase.deadline(in: context), deadline <= context.now {
       phase.expire(in: &context)
     }
@@ -119,6 +124,8 @@ package struct RingEngine: StateMachine {
     context.drainBy = nil
     context.peers.forgive(at: context.now)
     phase.drained(in: &context)
+    // What came due during the stall must not look like another one.
+    fire()
   }
 }
 
