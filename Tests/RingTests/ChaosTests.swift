@@ -21,7 +21,6 @@ struct Chaos {
   private var random: SplitMix64
   private let names: Roster
   private var counter = 0
-  private(set) var lastCluster: Cluster?
 
   init(seed: UInt64) {
     random = SplitMix64(seed: seed &+ 1)
@@ -61,12 +60,15 @@ struct Chaos {
     cluster.advance(.milliseconds(Int.random(in: 1...scale, using: &random)))
   }
 
-  func run() -> [String] {
+  func run() -> [String] { debug().1 }
+
+  func debug() -> (Cluster, [String]) {
     var chaos = self
     chaos.cluster.start(names)
     chaos.cluster.advance(.milliseconds(Int.random(in: 0...300, using: &chaos.random)))
     for _ in 0..<60 { chaos.step() }
-    return chaos.settle()
+    let violations = chaos.settle()
+    return (chaos.cluster, violations)
   }
 
   private mutating func settle() -> [String] {

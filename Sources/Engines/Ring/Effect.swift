@@ -14,7 +14,7 @@ extension RingEngine {
     case deliver(Delivery)
     /// Write the bound to stable storage, off the loop, and answer with ``Event/stored(bound:)``.
     case store(bound: UInt64)
-    /// Feed everything that waits in the sockets, then ``Event/drained``.
+    /// Feed everything that waits in the sockets, then ``Event/drained``; the last effect of a call.
     case drain
     /// Tell the layers above how the loop keeps time.
     case liveness(Liveness)

@@ -63,7 +63,9 @@ package struct RingEngine: StateMachine {
   ) {
     swap(&context.effects, &effects)
     defer { swap(&context.effects, &effects) }
-    begin(at: now)
+    let isStalled = begin(at: now)
+    // Last of all, so that what is fed meets a shell with nothing left to do.
+    defer { if isStalled { context.emit(.drain) } }
     switch event {
     case .received(let packet):
       if context.admits(packet) { phase.receive(packet, in: &context) }
@@ -83,7 +85,7 @@ package struct RingEngine: StateMachine {
   package mutating func advance(to now: Instant, into effects: inout EffectQueue<Effect>) {
     swap(&context.effects, &effects)
     defer { swap(&context.effects, &effects) }
-    begin(at: now)
+    if begin(at: now) { return context.emit(.drain) }
     if let drainBy = context.drainBy {
       guard drainBy <= context.now else { return }
       drained()
@@ -100,23 +102,23 @@ package struct RingEngine: StateMachine {
 
   /// Notes the time, and whether the loop missed its own deadline by more than a token time-out.
   ///
-  /// A deadline that had passed at the last call is no evidence: that call saw it.
-  private mutating func begin(at now: Instant) {
-    let due = nextDeadline.map { max($0, context.now) }
+  /// - Returns: whether it did, and the sockets must be drained before any timer is believed.
+  private mutating func begin(at now: Instant) -> Bool {
+    let due = nextDeadline
     context.begin(at: now)
     guard context.hasBegun, context.drainBy == nil, let due,
       context.now - due > context.timers.tokenLoss
     else {
       context.hasBegun = true
-      return
+      return false
     }
     let gap = context.now - due
     context.statistics.stalls += 1
     context.note(.stalled(gap))
     context.emit(.liveness(.stalled(gap)))
-    context.emit(.drain)
     context.drainBy = context.now + context.timers.tokenLoss
     phase.distrust(in: &context)
+    return true
   }
 
   private mutating func drained() {
