@@ -8,7 +8,7 @@ import Testing
 
 @Suite("Chaos")
 struct ChaosTests {
-  @Test("No rule is broken under faults, and all come together after them", arguments: 0..<60)
+  @Test("No rule is broken under faults, and all come together after them", arguments: 0..<24)
   func faults(seed: Int) {
     let violations = Chaos(seed: UInt64(seed)).run()
     #expect(violations.isEmpty, "seed \(seed): \(violations.prefix(5))")

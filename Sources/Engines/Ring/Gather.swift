@@ -69,6 +69,9 @@ extension RingEngine.Gather {
   mutating func hear(_ join: Join, in context: inout RingEngine.Context) {
     let sender = join.sender
     guard !failed.contains(sender) else { return context.drop(.joinOfFailed) }
+    guard considered.contains(sender) || !context.peers.isLeftOut(sender, at: context.now) else {
+      return context.drop(.leftOut)
+    }
     guard let index = context.settings.configured.index(of: sender) else { return }
     context.sequences.learn(join.ringSequence)
     context.peers.noteJoin(of: sender)
@@ -85,7 +88,7 @@ extension RingEngine.Gather {
     if hasChanged { renew(in: &context) }
   }
 
-  /// Adds processes; those left out are failed at once.
+  /// Adds processes.
   ///
   /// - Returns: whether anything changed.
   @discardableResult
@@ -96,7 +99,6 @@ extension RingEngine.Gather {
     for node in new.nodes {
       guard let index = context.settings.configured.index(of: node) else { continue }
       consideredSince[index] = context.now
-      if context.peers.isLeftOut(node, at: context.now) { failed = failed.inserting(node) }
     }
     return true
   }
@@ -114,7 +116,7 @@ extension RingEngine.Gather {
       return false
     }
     failed = failed.inserting(node)
-    if reason != .left { onlyDepartures = false }
+    if reason == .left { context.peers.forgetJoin(of: node) } else { onlyDepartures = false }
     context.note(.excluded(node, because: reason))
     return true
   }

@@ -76,6 +76,10 @@ extension RingEngine.Context {
       drop(.notConfigured)
       return nil
     }
+    guard !peers.isLeftOut(announcement.sender, at: now) else {
+      drop(.leftOut)
+      return nil
+    }
     neighbours.hear(announcement, at: now)
     guard announcement.heard.contains(home.id) else {
       if neighbours.mayAnswer(

@@ -5,6 +5,10 @@ import Machine
 import RingWire
 
 /// What is known of each configured member, whatever the phase.
+///
+/// A member that spoils ring formation again and again is *left out*: this member starts nothing on
+/// its account for a while. It is not failed for that, since a Gather needs everybody's agreement:
+/// one member's opinion would only split the ring.
 struct Peers: Sendable, Equatable {
   struct Peer: Sendable, Equatable {
     /// When a packet that it sent arrived last.
@@ -52,15 +56,25 @@ struct Peers: Sendable, Equatable {
     peers[index].hasJoined = true
   }
 
+  mutating func forgetJoin(of node: NodeID) {
+    guard let index = nodes.index(of: node) else { return }
+    peers[index].hasJoined = false
+  }
+
   /// Lets every peer's silence begin now: after a stall nothing is known of it.
   mutating func forgive(at now: Instant) {
     for index in peers.indices { peers[index].heard = now }
   }
 
-  /// Judges who spoiled the formation of a ring that was installed in the end.
+  /// Judges who spoiled the formation of a ring that was installed in the end: those who sent joins
+  /// and are not in it. A ring of fewer than half of those who took part judges nobody.
   ///
   /// - Returns: those left out from now on, and for how long.
   mutating func judge(installed members: Roster, at now: Instant) -> [(NodeID, Duration)] {
+    let absent = nodes.nodes.indices.filter {
+      peers[$0].hasJoined && !members.contains(nodes.nodes[$0])
+    }
+    let mayBlame = absent.count <= members.count
     var leftOut: [(NodeID, Duration)] = []
     for index in peers.indices {
       defer { peers[index].hasJoined = false }
@@ -68,9 +82,10 @@ struct Peers: Sendable, Equatable {
       if members.contains(node) {
         peers[index].spoils = 0
         peers[index].penalty = Self.firstPenalty
+        peers[index].leftOutUntil = nil
         continue
       }
-      guard peers[index].hasJoined else { continue }
+      guard peers[index].hasJoined, mayBlame else { continue }
       peers[index].spoils += 1
       guard peers[index].spoils >= Self.spoilsTolerated else { continue }
       let penalty = peers[index].penalty

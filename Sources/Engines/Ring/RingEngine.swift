@@ -104,7 +104,8 @@ package struct RingEngine: StateMachine {
   ///
   /// - Returns: whether it did, and the sockets must be drained before any timer is believed.
   private mutating func begin(at now: Instant) -> Bool {
-    let due = nextDeadline
+    // A loop that called since then did run, however late its timers are.
+    let due = nextDeadline.map { max($0, context.now) }
     context.begin(at: now)
     guard context.hasBegun, context.drainBy == nil, let due,
       context.now - due > context.timers.tokenLoss
@@ -245,14 +246,6 @@ extension RingEngine.Context {
       return false
     }
     peers[index].heard = now
-    switch packet {
-    case .join, .announcement, .commitToken:
-      guard !peers.isLeftOut(sender, at: now) else {
-        drop(.leftOut)
-        return false
-      }
-    case .data, .token, .beacon, .hurry, .departure: break
-    }
     return true
   }
 

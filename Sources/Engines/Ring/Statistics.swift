@@ -80,7 +80,7 @@ extension RingEngine {
     case joinOfFailed
     /// A join of a process outside a working ring (Foreign).
     case foreignJoin
-    /// A packet of a member that is left out for a while because it spoiled ring formation.
+    /// A member that is left out for a while, because it spoiled ring formation, wants to merge.
     case leftOut
     /// A commit token that does not match the joins agreed to (Commit.Refuse).
     case commitMismatch
