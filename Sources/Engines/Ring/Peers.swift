@@ -66,8 +66,10 @@ struct Peers: Sendable, Equatable {
     for index in peers.indices { peers[index].heard = now }
   }
 
-  /// Judges who spoiled the formation of a ring that was installed in the end: those who sent joins
-  /// and are not in it. A ring of fewer than half of those who took part judges nobody.
+  /// Judges who spoiled the formation of a ring that was installed in the end.
+  ///
+  /// That is who sent joins and is not in it. A ring of fewer than half of those who took part judges
+  /// nobody.
   ///
   /// - Returns: those left out from now on, and for how long.
   mutating func judge(installed members: Roster, at now: Instant) -> [(NodeID, Duration)] {
