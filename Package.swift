@@ -65,6 +65,7 @@ let package = Package(
   products: [
     .executable(name: "wackamole", targets: ["wackamole"]),
     .executable(name: "wackamole-guardian", targets: ["wackamole-guardian"]),
+    .executable(name: "spreadctl", targets: ["spreadctl"]),
     .executable(name: "simulate", targets: ["simulate"]),
   ],
   dependencies: [
@@ -146,9 +147,17 @@ let package = Package(
       [
         "Machine", "Bytes", "Addresses", "GroupModel", "RingWire", "FailoverWire", "LinkWire",
         "Ring", "Failover", "Announcements", "Configuration", "GroupNode", "FailoverNode",
-        "EmbeddedRing", "Reactor", "Transport", "Netlink", "Capture", "DaemonKit",
+        "EmbeddedRing", "Sealing", "Seal", "Reactor", "Transport", "Netlink", "Capture",
+        "DaemonKit",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
+      ]
+    ),
+    program(
+      "spreadctl",
+      [
+        "GroupModel", "Configuration", "Reactor", "Seal", "DaemonKit",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]
     ),
     program("wackamole-guardian", ["Machine", "Netlink", "Reactor"]),

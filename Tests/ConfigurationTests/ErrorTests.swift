@@ -221,15 +221,15 @@ private let refusedFaults: [Fault] =
     Fault("port", base + "Spread = 4803", ("3:10", "the embedded engine only")),
     Fault("port and host", base + "Spread = 4803@localhost", ("3:10", "4803@localhost")),
     Fault(
-      "key file",
+      "relative key file",
       engine("Node = a Peers { a:10.0.0.1 }").replacingKey,
-      ("2:16", "takes no key")
+      ("2:16", "not an absolute path")
     ),
   ]
 
 extension String {
   fileprivate var replacingKey: String {
-    split(separator: "none", maxSplits: 1).joined(separator: "/etc/wackamole/ring.key")
+    split(separator: "none", maxSplits: 1).joined(separator: "ring.key")
   }
 }
 

@@ -8,7 +8,7 @@ import os
 from .process import SCRIPTS, run_group
 
 ROOT = SCRIPTS.parent
-PRODUCTS = ("wackamole", "wackamole-guardian")
+PRODUCTS = ("wackamole", "wackamole-guardian", "spreadctl")
 
 
 def set_up() -> int:

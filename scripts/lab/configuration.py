@@ -21,6 +21,7 @@ class Settings:
     mature: str = "1s"
     balance: str = "3s"
     group: str = "wack1"
+    key: str = "none"
     statements: list[str] = field(default_factory=list)
 
     @property
@@ -44,7 +45,7 @@ def text(settings: Settings, node: str, directory: Path) -> str:
         f"    Node = {node}",
         f"    Peers {{ {peers} }}",
         f"    Port = {PORT}",
-        "    Key = none",
+        f"    Key = {settings.key}",
         f"    Profile = {settings.profile}",
         f"    State = {directory / 'state'}",
         "}",

@@ -21,6 +21,7 @@ struct Draft: Sendable {
   var port: UInt16?
   var profile: Located<EngineConfiguration.Profile>?
   /// The outer level is `nil` where `State` was not given, the inner one where it is `none`.
+  var key: EngineConfiguration.Key?
   var stateDirectory: String??
   var timers: [(word: EngineWord, timer: Located<Duration>)] = []
 

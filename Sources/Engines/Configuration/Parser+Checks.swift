@@ -153,7 +153,7 @@ extension Parser {
         Diagnostic(
           "Engine has no Key: datagrams go unsealed only where the file says so",
           at: engine,
-          advice: "add Key = none; this version cannot seal them"
+          advice: "add Key = PATH, a file that spreadctl keygen makes, or else Key = none"
         )
       )
     }
@@ -164,7 +164,7 @@ extension Parser {
       node: node,
       peers: draft.peers.map(\.value).sorted { $0.node < $1.node },
       port: draft.port ?? EngineConfiguration.defaultPort,
-      key: .none,
+      key: draft.key ?? .none,
       profile: draft.profile?.value ?? .lan,
       timers: timers,
       stateDirectory: draft.stateDirectory ?? "/var/lib/wackamole"

@@ -54,15 +54,13 @@ extension Parser {
   }
 
   private mutating func parseKey(at token: Token) throws(Diagnostic) {
-    _ = try parseScalar(at: token, named: EngineWord.key.rawValue) { parser throws(Diagnostic) in
-      let value = try parser.takeText("none")
-      guard asciiLowercased(value.text) == "none" else {
-        throw Diagnostic(
-          "this version cannot seal datagrams, so it takes no key",
-          at: value.location,
-          advice: "write Key = none, on a network that nobody else can send to"
-        )
+    draft.key = try parseScalar(at: token, named: EngineWord.key.rawValue) {
+      parser throws(Diagnostic) in
+      if asciiLowercased(parser.next.text) == "none" {
+        _ = parser.take()
+        return EngineConfiguration.Key.none
       }
+      return .file(try parser.takePath(longest: 4_000))
     }
   }
 

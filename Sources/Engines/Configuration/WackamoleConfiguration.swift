@@ -128,6 +128,8 @@ package struct EngineConfiguration: Sendable, Equatable {
   package enum Key: Sendable, Hashable {
     /// Nothing: datagrams are neither secret nor authentic.
     case none
+    /// The cluster keys in the ``KeyFile`` of this absolute path.
+    case file(String)
   }
 
   /// A named set of time-outs.

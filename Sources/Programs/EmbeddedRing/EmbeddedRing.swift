@@ -4,6 +4,7 @@ package import GroupModel
 package import GroupNode
 package import Reactor
 package import Ring
+package import Seal
 
 /// The embedded engine as a ``GroupConnection``: a group node, its socket and its stored bound.
 package final class EmbeddedRing: GroupConnection {
@@ -50,6 +51,9 @@ package final class EmbeddedRing: GroupConnection {
     }
     driver.feed(.request(request))
   }
+
+  /// Goes over to other keys; on failure nothing changes.
+  package func replace(keys: [ClusterKey]) throws(SubKey.Failure) { try link.replace(keys: keys) }
 
   /// Reports that the bound is on stable storage.
   package func stored(_ bound: UInt64) { driver?.feed(.stored(bound: bound)) }

@@ -5,6 +5,7 @@ import Bytes
 package import GroupModel
 package import Reactor
 package import RingWire
+package import Seal
 package import Transport
 
 /// The ring's packets on the wire: one UDP socket, and the addresses of the configured members.
@@ -76,6 +77,11 @@ package final class PacketLink {
     socket.drain { bytes, origin in
       if let packet = open(bytes, from: origin) { receive(packet) }
     }
+  }
+
+  /// Goes over to other keys; on failure, and on an unsealed link, nothing changes.
+  package func replace(keys: [ClusterKey]) throws(SubKey.Failure) {
+    try sealer?.replace(keys: keys)
   }
 
   /// Sends to one member; a node that is not configured is not sent to.

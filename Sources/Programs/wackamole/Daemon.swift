@@ -16,6 +16,7 @@ import Netlink
 import Reactor
 import Ring
 import RingWire
+import Sealing
 import Transport
 
 /// The running daemon: engines, sockets and the kernel on one loop.
@@ -113,8 +114,27 @@ final class Daemon {
       log.notice("\(signal.name): handing over and leaving")
       manager.stopping()
       node?.feed(.leave)
-    case .hangUp, .user1:
-      log.notice("\(signal.name): ignored; this version reads its configuration at start only")
+    case .hangUp: reloadKeys()
+    case .user1: log.notice("\(signal.name): ignored")
+    }
+  }
+
+  /// Reads the key file again: keys are exchanged without a restart.
+  private func reloadKeys() {
+    let engine =
+      switch configuration.backend {
+      case .embedded(let engine): engine
+      }
+    do {
+      guard let keys = try RingKeys.load(engine.key) else {
+        return log.notice("SIGHUP: there is no key file; all else is read at start only")
+      }
+      try ring.replace(keys: keys)
+      let ids = keys.map { "\($0.id)" }.joined(separator: ", ")
+      log.notice("SIGHUP: keys read again: \(ids); the first seals. All else is read at start only")
+    } catch {
+      let text = (error as? RingKeys.Failure)?.text ?? "\(error)"
+      log.error("SIGHUP: the keys stay as they are: \(text)")
     }
   }
 
@@ -234,23 +254,17 @@ extension Daemon {
     _ log: Logger
   ) throws -> EmbeddedRing {
     let boot = BootID(Entropy.word(), Entropy.word(), Entropy.word(), Entropy.word())
-    let link: PacketLink
-    switch engine.key {
-    case .none:
-      link = try PacketLink(
-        me: engine.node,
-        members: engine.peers.map {
-          .init(node: $0.node, endpoint: .init(address: $0.address, port: engine.port))
-        },
-        // Clusters that share a network have groups of other names.
-        cluster: group.name.digest,
-        boot: boot,
-        sealer: nil
-      )
-      log.warning(
-        "Key = none: ring traffic is neither secret nor authentic; keep others off its network"
-      )
-    }
+    // Clusters that share a network have groups of other names.
+    let cluster = group.name.digest
+    let link = try PacketLink(
+      me: engine.node,
+      members: engine.peers.map { peer in
+        .init(node: peer.node, endpoint: .init(address: peer.address, port: engine.port))
+      },
+      cluster: cluster,
+      boot: boot,
+      sealer: try makeSealer(engine, cluster: cluster, boot: boot, log)
+    )
     var ring: EmbeddedRing?
     let store = try SequenceStore(directory: engine.stateDirectory, loop: loop) { bound, failure in
       if let failure {
@@ -285,6 +299,33 @@ extension Daemon {
     )
     ring = made
     return made
+  }
+
+  private static func makeSealer(
+    _ engine: EngineConfiguration,
+    cluster: UInt64,
+    boot: BootID,
+    _ log: Logger
+  ) throws -> PacketSealer? {
+    do {
+      guard let keys = try RingKeys.load(engine.key) else {
+        log.warning("Key = none: anybody on the ring's network can read and forge its traffic")
+        return nil
+      }
+      let settings = SealingEngine.Settings(
+        me: engine.node,
+        configured: engine.roster,
+        boot: boot,
+        cluster: cluster
+      )
+      return try PacketSealer(
+        settings: settings,
+        keys: keys,
+        random: SplitMix64(seed: Entropy.word())
+      )
+    } catch let failure as RingKeys.Failure {
+      throw StartFailure(text: failure.text)
+    }
   }
 
   private static func serve(

@@ -3,7 +3,12 @@
 import ArgumentParser
 
 /// The command line of wackamole(8).
-struct Options: ParsableArguments {
+struct Options: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "wackamole",
+    abstract: "Keep every public address of a cluster on exactly one live server."
+  )
+
   @Option(name: [.short, .long], help: "Read the configuration from FILE.")
   var config = "/etc/wackamole/wackamole.conf"
 
@@ -37,8 +42,8 @@ struct Options: ParsableArguments {
   func validate() throws {
     if status, let operand = operands.first {
       throw ValidationError(
-        "-s takes no operand ('\(operand)'): it inspects the running daemon. The original's -s named "
-          + "a Spread daemon; name it by the statement Spread in the configuration."
+        "-s takes no operand ('\(operand)'): it shows the state of the running daemon. To name a Spread "
+          + "daemon, as the -s of other versions does, will be --spread WHERE."
       )
     }
     if let operand = operands.first { throw ValidationError("unexpected operand '\(operand)'") }

@@ -16,7 +16,8 @@ struct StatusCommand {
     do throws(SystemError) {
       reply = try LineClient.request(json ? "status json" : "status", at: configuration.control)
     } catch {
-      if error.errno == Errno(ENOENT) || error.errno == Errno(ECONNREFUSED) {
+      // A reset connection is that of a daemon which ended while it was asked.
+      if [ENOENT, ECONNREFUSED, ECONNRESET].contains(error.errno.rawValue) {
         Terminal.error("wackamole: the daemon is not running: \(error)")
         throw .notRunning
       }

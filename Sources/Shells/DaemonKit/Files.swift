@@ -23,6 +23,18 @@ package enum SmallFile {
     }
   }
 
+  /// Reads a file that only its owner may read, and that belongs to this user or to root.
+  ///
+  /// - Throws: what failed; `EPERM` when others could have read or written it.
+  package static func readSecret(_ path: String, limit: Int) throws(SystemError) -> [UInt8] {
+    var status = stat()
+    try SystemError.check(stat(path, &status), "look at \(path)")
+    guard status.st_mode & 0o077 == 0, status.st_uid == geteuid() || status.st_uid == 0 else {
+      throw SystemError("trust \(path), which must be root's with mode 0600", Errno(EPERM))
+    }
+    return try read(path, limit: limit)
+  }
+
   /// Replaces a file so that after a crash at any moment there is the old or the new one, whole.
   ///
   /// Returns when the content and the name are on stable storage; the file has mode 0600.
