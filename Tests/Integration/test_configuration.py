@@ -27,9 +27,9 @@ def changed(old: str, new: str) -> Mangle:
     return mangle
 
 
-# What is wrong; how to make it from a good file; the text at whose start the fault is found (None where it
-# is found is no single place); words the message has to hold.
-BAD: dict[str, tuple[Mangle, str | None, str]] = {
+# What is wrong; how to make it from a good file; the text at whose start the fault is found; words that the
+# message has to hold.
+BAD: dict[str, tuple[Mangle, str, str]] = {
     "unknown_word": (changed("Group = wack1", "Grupp = wack1"), "Grupp", "Grupp"),
     "unknown_word_in_a_block": (changed("Port = 4813", "Prot = 4813"), "Prot", "Prot"),
     "duplicate_address": (
@@ -37,17 +37,17 @@ BAD: dict[str, tuple[Mangle, str | None, str]] = {
         "10.77.0.101/32 # again",
         "10.77.0.101",
     ),
-    "bad_octet": (changed("10.77.0.101/32", "10.77.0.256/32"), None, "256"),
-    "bad_mask": (changed("10.77.0.101/32", "10.77.0.101/33"), None, "33"),
+    "bad_octet": (changed("10.77.0.101/32", "10.77.0.256/32"), "10.77.0.256", "256"),
+    "bad_mask": (changed("10.77.0.101/32", "10.77.0.101/33"), "/33", "33"),
     "bad_interval": (changed("Mature = 1s", "Mature = 1x"), "1x", "1x"),
-    "missing_brace": (lambda text: text.rstrip().removesuffix("}"), None, ""),
-    "binary_bytes": (changed("Group = wack1", "Group = \udcff\udc80\x01"), None, ""),
+    "missing_brace": (lambda text: text.rstrip().removesuffix("}"), "{\n    eth0", "}"),
+    "binary_bytes": (changed("Group = wack1", "Group = \udcff\x00\x01"), "\udcff", "UTF-8"),
     "managed_address_as_engine_address": (
         changed("10.77.0.102/32", "10.77.0.1/32"),
-        None,
+        "10.77.0.1/32",
         "10.77.0.1",
     ),
-    "unknown_node": (changed("Node = web1", "Node = web9"), None, "web9"),
+    "unknown_node": (changed("Node = web1", "Node = web9"), "web9", "web9"),
 }
 
 
@@ -79,7 +79,7 @@ class BadConfigurations(unittest.TestCase):
         # Netlink sockets are left out: ss itself opens one.
         return state + links, files, self.node.host.run("ss", "-lanHtuwx").splitlines()
 
-    def refuse(self, mangle: Mangle, at: str | None, words: str) -> None:
+    def refuse(self, mangle: Mangle, at: str, words: str) -> None:
         text = mangle(self.good)
         config = self.written(text)
         before = self.footprint()
@@ -89,8 +89,7 @@ class BadConfigurations(unittest.TestCase):
             match = re.search(rf"^(?:\S+: )?{re.escape(str(config))}:(\d+):(\d+): .+", done.stderr, re.M)
             assert match is not None, f"{options}: no FILE:LINE:COLUMN in: {done.stderr}"
             self.assertIn(words, done.stderr)
-            if at is not None:
-                self.assertEqual((int(match[1]), int(match[2])), place(text, at), done.stderr)
+            self.assertEqual((int(match[1]), int(match[2])), place(text, at), done.stderr)
         self.assertEqual(self.footprint(), before, "something was touched")
 
     def test_the_good_file_is_accepted(self) -> None:

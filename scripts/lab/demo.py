@@ -247,7 +247,8 @@ def worst(figures: dict[str, int]) -> str:
     if not length:
         return "never, for any address"
     plain = address.partition("/")[0]
-    return f"{ms(length)} at most ({plain}); {sum(map(bool, figures.values()))} addresses concerned"
+    concerned = sum(map(bool, figures.values()))
+    return f"{ms(length)} at most ({plain}); {concerned} of {len(figures)} addresses concerned"
 
 
 def ms(length: int) -> str:
