@@ -123,6 +123,15 @@ let package = Package(
       ]
     ),
 
+    program(
+      "benchmark",
+      in: "Simulation",
+      [
+        "Machine", "GroupModel", "Groups",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]
+    ),
+
     // Shells: the outside world, thin.
     layer("Shells", "Reactor", ["Machine", "CLinux"]),
     layer("Shells", "Transport", ["Machine", "Addresses", "Reactor"]),

@@ -15,14 +15,20 @@ struct Directory: Sendable, Equatable {
   struct Group: Sendable, Equatable {
     var name: GroupName
     var id: ViewID
-    /// Memberships in ascending order of member.
-    fileprivate(set) var members: [Place] = []
+    /// In ascending order of member.
+    fileprivate(set) var members: [Seat] = []
     /// Which synced set brought the group first in the exchange under way: 0 is the own one.
     var origin: UInt16 = 0
     /// Whether the group lost members since its last view, and owes one.
     var isChanged = false
     /// Whether synced sets met in the group in the exchange under way.
     var isTouched = false
+  }
+
+  /// A member of a group: its process is at hand without a look at the membership.
+  struct Seat: Sendable, Equatable {
+    fileprivate let process: Place
+    fileprivate let membership: Place
   }
 
   /// One process with at least one membership.
@@ -60,14 +66,14 @@ struct Directory: Sendable, Equatable {
 
   /// The members of a group, in ascending order.
   func members(of group: Int) -> [MemberID] {
-    groups[group].members.map { processes[Int(memberships[Int($0)].process)].member }
+    groups[group].members.map { processes[Int($0.process)].member }
   }
 
   func memberCount(of group: Int) -> Int { groups[group].members.count }
 
   /// The member at a position within its group.
   func member(_ position: Int, of group: Int) -> MemberID {
-    processes[Int(memberships[Int(groups[group].members[position])].process)].member
+    processes[Int(groups[group].members[position].process)].member
   }
 
   func contains(_ member: MemberID, in group: Int) -> Bool {
@@ -146,7 +152,7 @@ extension Directory {
     )
     if head >= 0 { memberships[Int(head)].previous = membership }
     processes[Int(process)].head = membership
-    groups[group].members.insert(membership, at: position)
+    groups[group].members.insert(Seat(process: process, membership: membership), at: position)
     return true
   }
 
@@ -156,7 +162,7 @@ extension Directory {
     guard position < memberCount(of: group), self.member(position, of: group) == member else {
       return false
     }
-    release(groups[group].members.remove(at: position))
+    release(groups[group].members.remove(at: position).membership)
     if groups[group].members.isEmpty { drop(group) }
     return true
   }

@@ -8,6 +8,8 @@ package struct GroupName: Sendable, Hashable, Comparable {
 
   /// Takes the name of a group to join; `nil` if it is not one.
   package init?(_ bytes: some Collection<UInt8>) {
+    // Of one type from here on: names are read by the thousand.
+    let bytes = Array(bytes)
     guard !bytes.isEmpty, bytes.allSatisfy({ (0x24...0x7E).contains($0) }),
       let name = InlineName(bytes)
     else { return nil }

@@ -12,6 +12,11 @@ package struct InlineName: Sendable, Hashable, Comparable {
 
   /// Takes the bytes as they are; `nil` if there are more than 31, or one of them is zero.
   package init?(_ bytes: some Collection<UInt8>) {
+    // Of one type from here on: names are read by the thousand.
+    self.init(array: Array(bytes))
+  }
+
+  private init?(array bytes: [UInt8]) {
     guard bytes.count <= Self.capacity else { return nil }
     var words: (UInt128, UInt128) = (0, 0)
     for (index, byte) in bytes.enumerated() {
@@ -37,6 +42,7 @@ package struct InlineName: Sendable, Hashable, Comparable {
   /// The bytes, without padding.
   package var bytes: [UInt8] {
     var result: [UInt8] = []
+    result.reserveCapacity(Self.capacity)
     for word in [high, low] {
       for index in 0..<16 {
         let byte = UInt8(truncatingIfNeeded: word >> UInt128(8 * (15 - index)))
