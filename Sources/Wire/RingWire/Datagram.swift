@@ -62,7 +62,7 @@ package struct DatagramHeader: Sendable, Equatable {
     writer.write(cluster)
     writer.write(counter)
     for word in boot.words { writer.write(word) }
-    writer.write(UInt128(0))
+    for _ in 0..<2 { writer.write(UInt64(0)) }
   }
 }
 

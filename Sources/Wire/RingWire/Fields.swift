@@ -44,7 +44,7 @@ extension ByteReader {
   mutating func readOptionalNode() throws(WireError) -> NodeID? {
     let length: UInt8 = try read()
     guard length > 0 else { return nil }
-    guard let node = NodeID(try readSlice(count: Int(length))) else {
+    guard let node = NodeID(slice: try readSlice(count: Int(length))) else {
       throw .malformed(field: "node")
     }
     return node
