@@ -33,12 +33,26 @@ struct SettingsTests {
     )
   }
 
+  @Test("A multicast group of the peers' family is taken, in brackets or not")
+  func multicast() throws {
+    func group(_ text: String, peer: String) throws -> String? {
+      let engine = "Engine { Node = a Key = none Peers { a:\(peer) } Multicast = \(text) }"
+      return try parse(engine + " VIFs { eth0:10.0.0.101/32 }").engine.multicast?.description
+    }
+    #expect(try group("239.192.7.1", peer: "10.0.0.1") == "239.192.7.1")
+    #expect(try group("[ff15::7]", peer: "[2001:db8::1]") == "ff15::7")
+    #expect(try group("none", peer: "10.0.0.1") == nil)
+    #expect(throws: Diagnostics.self) { try group("10.0.0.7", peer: "10.0.0.1") }
+    #expect(throws: Diagnostics.self) { try group("ff15::7", peer: "10.0.0.1") }
+  }
+
   @Test("Everything that may be left out has its default")
   func defaults() throws {
     let configuration = try parse(
       "Engine { Node = a Key = none Peers { a:10.0.0.1 } } VIFs { eth0:10.0.0.101/32 }"
     )
     #expect(configuration.engine.port == 4813)
+    #expect(configuration.engine.multicast == nil)
     #expect(configuration.engine.profile == .lan)
     #expect(configuration.engine.timers == .lan)
     #expect(configuration.engine.stateDirectory == "/var/lib/wackamole")

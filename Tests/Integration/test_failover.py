@@ -40,6 +40,13 @@ class Forming(ClusterTest):
         self.form(nodes=3, vips=6)
         self.never_doubled(begin)
 
+    def test_a_ring_by_multicast(self) -> None:
+        cluster = self.form(nodes=4, vips=4, multicast="239.192.7.1")
+        cluster.network.cut_link("web2")
+        cluster.wait_settled("after the cut")
+        cluster.network.heal("web2")
+        cluster.wait_settled("after the heal")
+
     def test_a_node_alone_covers_everything(self) -> None:
         self.form(nodes=1, vips=3)
 

@@ -81,8 +81,8 @@ struct ManualTests {
     }
     #expect(
       stated == [
-        "Group", "Control", "Mature", "Interval", "AcquisitionsPerRound", "Port", "Profile",
-        "State",
+        "Group", "Control", "Mature", "Interval", "AcquisitionsPerRound", "Port", "Multicast",
+        "Profile", "State",
       ]
     )
   }

@@ -22,6 +22,7 @@ class Settings:
     balance: str = "3s"
     group: str = "wack1"
     key: str = "none"
+    multicast: str = "none"
     statements: list[str] = field(default_factory=list)
 
     @property
@@ -46,6 +47,7 @@ def text(settings: Settings, node: str, directory: Path) -> str:
         f"    Peers {{ {peers} }}",
         f"    Port = {PORT}",
         f"    Key = {settings.key}",
+        f"    Multicast = {settings.multicast}",
         f"    Profile = {settings.profile}",
         f"    State = {directory / 'state'}",
         "}",

@@ -3,6 +3,14 @@
 import Addresses
 
 extension IPAddress {
+  /// In 224.0.0.0/4 or ff00::/8.
+  var isMulticast: Bool {
+    switch self {
+    case .v4(let address): address.rawValue >> 28 == 0xE
+    case .v6(let address): address.rawValue >> 120 == 0xFF
+    }
+  }
+
   var isLoopback: Bool {
     switch self {
     case .v4(let address): address.rawValue >> 24 == 127

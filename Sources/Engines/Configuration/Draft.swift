@@ -20,8 +20,9 @@ struct Draft: Sendable {
   var peers: [Located<EngineConfiguration.Peer>] = []
   var port: UInt16?
   var profile: Located<EngineConfiguration.Profile>?
-  /// The outer level is `nil` where `State` was not given, the inner one where it is `none`.
+  var multicast: Located<IPAddress>?
   var key: EngineConfiguration.Key?
+  /// The outer level is `nil` where `State` was not given, the inner one where it is `none`.
   var stateDirectory: String??
   var timers: [(word: EngineWord, timer: Located<Duration>)] = []
 

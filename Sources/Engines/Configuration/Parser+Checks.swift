@@ -158,12 +158,14 @@ extension Parser {
       )
     }
     checkPeers()
+    checkMulticast()
     let timers = checkedTimers(engine: engine)
     guard let node = checkedNode(override, engine: engine) else { return nil }
     return EngineConfiguration(
       node: node,
       peers: draft.peers.map(\.value).sorted { $0.node < $1.node },
       port: draft.port ?? EngineConfiguration.defaultPort,
+      multicast: draft.multicast?.value,
       key: draft.key ?? .none,
       profile: draft.profile?.value ?? .lan,
       timers: timers,
@@ -218,6 +220,19 @@ extension Parser {
       )
     )
     return nil
+  }
+
+  private mutating func checkMulticast() {
+    guard let group = draft.multicast,
+      let peer = draft.peers.first(where: { $0.value.address.bitWidth != group.value.bitWidth })
+    else { return }
+    report(
+      Diagnostic(
+        "the multicast group \(group.value) is of another family than the peer \(peer.value.address)",
+        at: group.location,
+        advice: "write a group of the family of the peers"
+      )
+    )
   }
 
   private mutating func checkPeers() {
@@ -324,7 +339,7 @@ extension EngineWord {
     case .consensus: \.consensus
     case .commitLoss: \.commitLoss
     case .ringAnnouncement: \.announcement
-    case .node, .peers, .port, .key, .profile, .state: nil
+    case .node, .peers, .port, .multicast, .key, .profile, .state: nil
     }
   }
 
@@ -338,7 +353,7 @@ extension EngineWord {
     case .join: "join"
     case .consensus: "consensus"
     case .commitLoss, .ringAnnouncement: nil
-    case .node, .peers, .port, .key, .profile, .state: nil
+    case .node, .peers, .port, .multicast, .key, .profile, .state: nil
     }
   }
 }

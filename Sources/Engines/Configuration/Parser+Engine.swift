@@ -34,6 +34,7 @@ extension Parser {
       draft.port = try parseScalar(at: token, named: name) { parser throws(Diagnostic) in
         UInt16(try parser.takeNumber(in: 1...65_535))
       }
+    case .multicast: try parseMulticast(at: token)
     case .key: try parseKey(at: token)
     case .profile: try parseProfile(at: token)
     case .state:
@@ -51,6 +52,26 @@ extension Parser {
       }
       draft.timers.append((word, Located(value: timer, location: token.location)))
     }
+  }
+
+  private mutating func parseMulticast(at token: Token) throws(Diagnostic) {
+    let name = EngineWord.multicast.rawValue
+    draft.multicast =
+      try parseScalar(at: token, named: name) { parser throws(Diagnostic) in
+        let value = try parser.takeText("the address of a multicast group, or none")
+        if asciiLowercased(value.text) == "none" { return Located?.none }
+        let bare =
+          value.text.hasPrefix("[") && value.text.hasSuffix("]")
+          ? value.text.dropFirst().dropLast() : value.text[...]
+        guard let address = IPAddress(text: bare), address.isMulticast else {
+          throw Diagnostic(
+            "\(value.shown) is not the address of a multicast group",
+            at: value.location,
+            advice: "write one such as 239.192.7.1 or ff15::7, or none"
+          )
+        }
+        return Located(value: address, location: value.location)
+      } ?? nil
   }
 
   private mutating func parseKey(at token: Token) throws(Diagnostic) {

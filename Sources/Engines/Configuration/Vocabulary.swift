@@ -58,6 +58,7 @@ package enum EngineWord: String, Vocabulary {
   case node = "Node"
   case peers = "Peers"
   case port = "Port"
+  case multicast = "Multicast"
   case key = "Key"
   case profile = "Profile"
   case state = "State"

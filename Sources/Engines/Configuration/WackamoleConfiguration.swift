@@ -98,6 +98,8 @@ package struct EngineConfiguration: Sendable, Equatable {
   /// All members in ring order, this one included; names and addresses are unique and of one family.
   package var peers: [Peer]
   package var port: UInt16
+  /// The multicast group that carries what is for all members; `nil`: it is sent to each.
+  package var multicast: IPAddress?
   package var key: Key
   package var profile: Profile
   /// The time-outs of the profile with the configured exceptions; their inequalities hold.

@@ -22,6 +22,18 @@ package final class PacketLink {
     }
   }
 
+  /// A multicast group that reaches all members, on the interface of this node's own address.
+  package struct Group: Sendable, Equatable {
+    package let address: IPAddress
+    package let interface: InterfaceName
+    /// Whether other members run on this machine.
+    package let isLocal: Bool
+
+    package init(address: IPAddress, interface: InterfaceName, isLocal: Bool) {
+      (self.address, self.interface, self.isLocal) = (address, interface, isLocal)
+    }
+  }
+
   /// Datagrams that were not handed up, by reason.
   package struct Drops: Sendable, Equatable {
     package fileprivate(set) var malformed: UInt64 = 0
@@ -34,6 +46,9 @@ package final class PacketLink {
   package private(set) var drops = Drops()
 
   private let socket: UDPSocket
+  /// Receives what is sent to the multicast group.
+  private let groupSocket: UDPSocket?
+  private let group: Endpoint?
   private let me: NodeID
   private let peers: [Member]
   private let cluster: UInt64
@@ -41,12 +56,13 @@ package final class PacketLink {
   private let sealer: PacketSealer?
   private var counter: UInt64 = 0
 
-  /// Binds this node's own endpoint, which must be among `members`.
+  /// Binds this node's own endpoint, which must be among `members`, and joins the group if any.
   ///
   /// Without a sealer datagrams are neither secret nor authentic.
   package init(
     me: NodeID,
     members: [Member],
+    group: Group? = nil,
     cluster: UInt64,
     boot: BootID,
     sealer: PacketSealer?
@@ -54,7 +70,20 @@ package final class PacketLink {
     guard let own = members.first(where: { $0.node == me }) else {
       throw SystemError("find the address of \(me) among the members", Errno(22))
     }
-    socket = try UDPSocket(bind: own.endpoint)
+    if let group {
+      let endpoint = Endpoint(address: group.address, port: own.endpoint.port)
+      var options = UDPSocket.Options()
+      options.interface = group.interface
+      socket = try UDPSocket(bind: own.endpoint, options: options)
+      try socket.prepareMulticastSend(loopback: group.isLocal)
+      options.reuseAddress = true
+      let receiver = try UDPSocket(bind: endpoint, options: options)
+      try receiver.join(group.address)
+      (groupSocket, self.group) = (receiver, endpoint)
+    } else {
+      socket = try UDPSocket(bind: own.endpoint)
+      (groupSocket, self.group) = (nil, nil)
+    }
     peers = members.filter { $0.node != me }
     (self.me, self.cluster, self.boot, self.sealer) = (me, cluster, boot, sealer)
   }
@@ -67,15 +96,19 @@ package final class PacketLink {
     on loop: EventLoop,
     to receive: @escaping (Packet) -> Void
   ) throws(SystemError) {
-    _ = try socket.deliver(on: loop) { [self] bytes, origin in
-      if let packet = open(bytes, from: origin) { receive(packet) }
+    for socket in [socket, groupSocket].compactMap(\.self) {
+      _ = try socket.deliver(on: loop) { [self] bytes, origin in
+        if let packet = open(bytes, from: origin) { receive(packet) }
+      }
     }
   }
 
   /// Hands over every packet that waits in the socket.
   package func drain(to receive: (Packet) -> Void) {
-    socket.drain { bytes, origin in
-      if let packet = open(bytes, from: origin) { receive(packet) }
+    for socket in [socket, groupSocket].compactMap(\.self) {
+      socket.drain { bytes, origin in
+        if let packet = open(bytes, from: origin) { receive(packet) }
+      }
     }
   }
 
@@ -93,6 +126,11 @@ package final class PacketLink {
   /// Sends to those of the members that are configured, this node excepted.
   package func send(_ packet: Packet, to roster: Roster) {
     let datagram = encode(packet)
+    if let group {
+      // Members that are not meant drop it by its ring.
+      socket.send(datagram, to: group)
+      return
+    }
     for peer in peers where roster.contains(peer.node) { socket.send(datagram, to: peer.endpoint) }
   }
 

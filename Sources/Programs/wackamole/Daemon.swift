@@ -261,6 +261,7 @@ extension Daemon {
       members: engine.peers.map { peer in
         .init(node: peer.node, endpoint: .init(address: peer.address, port: engine.port))
       },
+      group: try multicastGroup(engine),
       cluster: cluster,
       boot: boot,
       sealer: try makeSealer(engine, cluster: cluster, boot: boot, log)
@@ -299,6 +300,21 @@ extension Daemon {
     )
     ring = made
     return made
+  }
+
+  /// The configured multicast group, on the interface that has this node's own address.
+  private static func multicastGroup(_ engine: EngineConfiguration) throws -> PacketLink.Group? {
+    guard let group = engine.multicast, let own = engine.endpoint(of: engine.node)?.address
+    else { return nil }
+    let (links, addresses) = try AddressKeeper(journal: nil).snapshot()
+    guard let index = addresses.first(where: { $0.prefix.address == own })?.index,
+      let link = links.first(where: { $0.index == index })
+    else { throw StartFailure(text: "no interface has the engine's address \(own)") }
+    return PacketLink.Group(
+      address: group,
+      interface: link.name,
+      isLocal: link.name.text == "lo"
+    )
   }
 
   private static func makeSealer(
