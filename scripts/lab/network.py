@@ -89,8 +89,9 @@ class Network:
         """Undoes both kinds of cut of one host and gives the time just before."""
         before = time.monotonic_ns()
         if name in self.without_carrier:
-            self._ip(f"link set {name} up")
-        self._port_state(name, FORWARDING)
+            self._ip(f"link set {name} up")  # makes the port forward, too
+        elif name in self.silenced:
+            self._port_state(name, FORWARDING)
         self.without_carrier.discard(name)
         self.silenced.discard(name)
         self._on_reach(before, name, True)
