@@ -243,9 +243,13 @@ extension Daemon {
     failover.acquisitionsPerRound = configuration.balance.acquisitionsPerRound.map {
       UInt16(clamping: $0)
     }
-    failover.settle = engine.timers.announcement * 3
+    failover.settle = engine.timers.announcement * 3 + Self.neighbourRetry
     return FailoverNodeEngine.Settings(failover: failover)
   }
+
+  /// How long the kernel may wait before it asks again for a neighbour that did not answer while the
+  /// link was down (`retrans_time_ms`); until then no announcement reaches anybody.
+  private static let neighbourRetry: Duration = .seconds(1)
 
   private static func makeRing(
     _ engine: EngineConfiguration,
