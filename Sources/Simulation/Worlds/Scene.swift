@@ -132,6 +132,7 @@ enum Repair: Sendable {
   case join(HostSet)
   case link(from: Int, to: Int)
   case storm
+  case voice(Int)
 }
 
 /// What happened, a line each, for people.

@@ -50,6 +50,7 @@ extension World {
     case .heal:
       world.tell(nil, "all cuts are mended")
       network.heal()
+    case .mute: mute()
     case .burst:
       if let host = world.chance.pick(world.awake) { scene.burst(host: host, in: &world) }
     }
@@ -85,6 +86,16 @@ extension World {
     world.agenda.add(.mend(.link(from: from, to: to)), at: world.now + duration())
   }
 
+  private mutating func mute() {
+    guard let host = world.chance.pick(world.awake) else { return }
+    world.tell(host, "sends messages in vain")
+    mutes.insert(host)
+    scene.burst(host: host, in: &world)
+    let rotation = world.climate.latency * world.cast.count
+    let lasts = world.chance.within(rotation...rotation * 12)
+    world.agenda.add(.mend(.voice(host)), at: world.now + lasts)
+  }
+
   private mutating func clog() {
     let to = anyHost()
     let until = world.now + duration() / 2
@@ -101,6 +112,9 @@ extension World {
       world.tell(nil, "\(world.cast.text(part)) connected again")
       network.separate(part, cut: false)
     case .link(let from, let to): network.mend(from: from, to: to)
+    case .voice(let host):
+      mutes.remove(host)
+      if world.isTroubled { separate(HostSet([host]), for: duration()) }
     case .storm: network.loss = world.isTroubled ? world.climate.loss : 0
     }
   }
@@ -194,6 +208,7 @@ extension World {
     world.tell(nil, "trouble is over")
     network.heal()
     network.loss = 0
+    mutes = HostSet()
     if world.chance.happens(percent: 25) {
       dead = HostSet(hosts.indices.filter { _ in world.chance.happens(percent: 40) })
       if dead == world.cast.everyone { dead = HostSet() }

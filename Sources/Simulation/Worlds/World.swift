@@ -16,6 +16,8 @@ package struct World<S: Scene> {
   var hosts: [Host<S.Engine>]
   /// Hosts that stay down for good.
   var dead = HostSet()
+  /// Hosts whose messages reach nobody.
+  var mutes = HostSet()
   private let effects = Effects<S.Engine.Effect>()
   private var stalled: (at: Span, steps: Int) = (.zero, 0)
 
@@ -304,6 +306,13 @@ package struct World<S: Scene> {
   private mutating func transmit(_ packet: Packet, from: Int, to: Int) {
     counters.datagrams += 1
     if packet.kind == .commitToken { aim() }
+    if packet.kind == .data,
+      mutes.contains(from)
+        || !world.isTroubled && world.chance.happens(perMillion: world.climate.calmLoss)
+    {
+      counters.lost += 1
+      return
+    }
     repeat {
       let arrival = network.arrival(from: from, to: to, at: world.now, drawing: &world.chance)
       if let arrival {
@@ -319,7 +328,8 @@ package struct World<S: Scene> {
     guard world.isTroubled, world.chance.happens(percent: world.climate.aim),
       let fault = drawFault()
     else { return }
-    let wait = world.chance.within(.zero...world.climate.latency * world.cast.count * 4)
+    // Commit takes two rotations, Recovery six or more.
+    let wait = world.chance.within(.zero...world.climate.latency * world.cast.count * 10)
     world.agenda.add(.strike(fault), at: world.now + wait)
   }
 }

@@ -14,6 +14,9 @@ package struct Climate: Sendable, Equatable {
   package var weights: [Int]
   /// Lost datagrams in a million while faults last.
   package var loss: Int
+  /// Lost datagrams in a million, of those that carry messages, when all other faults are over:
+  /// retransmission must go on without any change of membership.
+  package var calmLoss: Int
   /// Datagrams that arrive twice, in a million.
   package var duplication: Int
   /// Datagrams that are overtaken by others, in a million.
@@ -47,6 +50,7 @@ package struct Climate: Sendable, Equatable {
       chance.happens(percent: 55) ? chance.within(1...10) : 0
     }
     loss = chance.pick([0, 0, 500, 5_000, 20_000, 60_000, 150_000]) ?? 0
+    calmLoss = chance.pick([0, 0, 20_000, 150_000]) ?? 0
     duplication = chance.pick([0, 0, 0, 2_000, 30_000]) ?? 0
     reordering = chance.pick([0, 0, 0, 5_000, 50_000]) ?? 0
     // A rotation of all members must fit between hold and retransmission of the token.
@@ -90,4 +94,7 @@ package enum Fault: Int, Sendable, CaseIterable {
   case heal
   /// A host submits many messages at once.
   case burst
+  /// A host's messages reach nobody, though its tokens do; then it is cut off. What it sent in the
+  /// meantime is a hole in what all others hold.
+  case mute
 }
