@@ -100,7 +100,7 @@ let package = Package(
     layer("Engines", "Configuration", values),
 
     // Nodes: engines composed, still no I/O.
-    layer("Nodes", "GroupNode", values + ["RingWire", "Ring"]),
+    layer("Nodes", "GroupNode", values + ["RingWire", "GroupsWire", "Ring", "Groups"]),
     layer(
       "Nodes",
       "FailoverNode",
@@ -149,7 +149,9 @@ let package = Package(
     layer(
       "Programs",
       "EmbeddedRing",
-      values + ["RingWire", "Ring", "Sealing", "GroupNode", "Reactor", "Transport", "Seal"]
+      values + [
+        "RingWire", "Ring", "Groups", "Sealing", "GroupNode", "Reactor", "Transport", "Seal",
+      ]
     ),
     program(
       "wackamole",
@@ -179,6 +181,16 @@ let package = Package(
     tests("LinkWire", values + ["LinkWire"]),
     tests("GroupsWire", values + ["GroupsWire"]),
     tests("Groups", values + ["GroupsWire", "Groups"]),
+    .target(
+      name: "GroupConformance",
+      dependencies: ["GroupModel"],
+      path: "Tests/GroupConformance",
+      swiftSettings: common
+    ),
+    tests(
+      "GroupNode",
+      values + ["RingWire", "Ring", "Groups", "GroupNode", "GroupConformance"]
+    ),
     tests("Failover", values + ["FailoverWire", "Failover"]),
     tests("Announcements", values + ["LinkWire", "Announcements"]),
     tests(

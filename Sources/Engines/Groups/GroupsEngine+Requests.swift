@@ -78,7 +78,7 @@ extension GroupsEngine {
   }
 
   /// Whether one more request can be held back.
-  private var hasRoom: Bool {
+  package var hasRoom: Bool {
     outbox.items.count < settings.heldRequests && outbox.bytes < settings.heldBytes
   }
 

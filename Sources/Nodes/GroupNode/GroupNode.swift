@@ -1,24 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import GroupModel
+package import Groups
+private import GroupsWire
 package import Machine
 package import Ring
 package import RingWire
 
 /// The ring and the process groups over it as one machine: what every daemon runs.
 ///
-/// The ring carries one implicit group: each of its members is a member of that group through one
-/// process. The group layer with many groups takes the place of ``ImplicitGroup``.
+/// A daemon that uses groups itself names its own process, the resident: it is connected from the
+/// start, and the node leaves the ring when it disconnects. Others connect and go as they like.
 package struct GroupNode: StateMachine {
   package enum Event: Sendable, Equatable {
     /// A datagram of this cluster arrived and was decoded.
     case received(Packet)
-    /// The user of the group connection asks for something.
+    /// The resident asks for something.
     case request(GroupRequest)
     /// The stored bound asked for is on stable storage.
     case stored(bound: UInt64)
     /// The sockets have been drained.
     case drained
+    /// Another local process connects under a name.
+    case connect(InlineName)
+    /// Another local process asks for something.
+    case client(InlineName, GroupRequest)
+    /// Another local process is gone without a word.
+    case crash(InlineName)
   }
 
   package enum Effect: Sendable, Equatable {
@@ -26,41 +34,86 @@ package struct GroupNode: StateMachine {
     case multicast(Packet, to: Roster)
     case store(bound: UInt64)
     case drain
-    /// Tell the user of the group connection.
+    /// Tell the resident.
     case group(GroupEvent)
+    /// Tell another local process.
+    case client(GroupsEngine.Notice, to: InlineName)
     case note(RingEngine.Note)
+    case groupsNote(GroupsEngine.Note)
+  }
+
+  /// How far the resident's disconnect has come.
+  private enum Departure: Sendable, Equatable {
+    case none
+    /// It is on its way to the ring, so that peers see a disconnect and not a fault.
+    case asked
+    /// The ring has been told to leave.
+    case leaving
+  }
+
+  private struct Submission: Sendable, Equatable {
+    let service: Service
+    let payload: [UInt8]
   }
 
   /// The longest payload that a multicast may have, in bytes.
   package let longestMessage: Int
+  private let resident: InlineName?
 
   private var ring: RingEngine
-  private var group: ImplicitGroup
-  /// Reused between events; always empty outside a call, so that machines compare equal.
-  private var pending = EffectQueue<RingEngine.Effect>()
+  private var layer: GroupsEngine
+  private var departure = Departure.none
+  /// What the ring has no room for; while there is any, the group layer holds requests back.
+  private var waiting: [Submission] = []
+  private var isBackedUp = false
+  // Reused between events; empty outside a call, but for the resident's connection at the start.
+  private var ringEffects = EffectQueue<RingEngine.Effect>()
+  private var groupEffects = EffectQueue<GroupsEngine.Effect>()
 
   package init(
     settings: RingEngine.Settings,
-    process: InlineName,
+    process: InlineName?,
     storedSequenceBound: UInt64,
     random: SplitMix64,
     startingAt now: Instant
   ) {
-    longestMessage = settings.longestMessage - ImplicitGroup.overhead
+    var groupSettings = GroupsEngine.Settings(me: settings.me)
+    groupSettings.longestPayload = settings.longestMessage - Multicast.longestHeader
+    longestMessage = groupSettings.longestPayload
+    resident = process
     ring = RingEngine(
       settings: settings,
       storedSequenceBound: storedSequenceBound,
       random: random,
       startingAt: now
     )
-    group = ImplicitGroup(me: MemberID(node: settings.me, process: process))
+    layer = GroupsEngine(settings: groupSettings)
+    if let process { layer.handle(.connect(process), at: now, into: &groupEffects) }
   }
 
   /// The ring's counters and present membership, for status and checkers.
   package var engine: RingEngine { ring }
 
+  /// The group layer's counters and tables, for status and checkers.
+  package var groups: GroupsEngine { layer }
+
   /// Whether a multicast would be refused for want of room.
-  package var isCongested: Bool { ring.isCongested }
+  package var isCongested: Bool { isBackedUp || ring.isCongested || !layer.hasRoom }
+
+  /// Why a request of the resident would not be taken; `nil` if it would.
+  package func refusal(of request: GroupRequest) -> GroupRefusal? {
+    guard let resident else { return .disconnected }
+    return refusal(of: request, from: resident)
+  }
+
+  /// Why a request of a local process would not be taken; `nil` if it would.
+  package func refusal(of request: GroupRequest, from process: InlineName) -> GroupRefusal? {
+    if let refusal = layer.refusal(of: request, from: process) { return refusal }
+    switch request {
+    case .multicast: return isCongested ? .congested : nil
+    case .join, .leave, .disconnect: return nil
+    }
+  }
 
   package var nextDeadline: Instant? { ring.nextDeadline }
 
@@ -70,51 +123,124 @@ package struct GroupNode: StateMachine {
     into effects: inout EffectQueue<Effect>
   ) {
     switch event {
-    case .received(let packet): ring.handle(.received(packet), at: now, into: &pending)
-    case .stored(let bound): ring.handle(.stored(bound: bound), at: now, into: &pending)
-    case .drained: ring.handle(.drained, at: now, into: &pending)
-    case .request(let request): take(request, at: now, into: &effects)
+    case .received(let packet): ring.handle(.received(packet), at: now, into: &ringEffects)
+    case .stored(let bound): ring.handle(.stored(bound: bound), at: now, into: &ringEffects)
+    case .drained: ring.handle(.drained, at: now, into: &ringEffects)
+    case .request(let request):
+      if request == .disconnect, departure == .none { departure = .asked }
+      if let resident { tell(.request(request, from: resident), at: now) }
+    case .connect(let process): tell(.connect(process), at: now)
+    case .client(let process, let request): tell(.request(request, from: process), at: now)
+    case .crash(let process): tell(.crash(process), at: now)
     }
-    route(into: &effects)
+    route(at: now, into: &effects)
   }
 
   package mutating func advance(to now: Instant, into effects: inout EffectQueue<Effect>) {
-    ring.advance(to: now, into: &pending)
-    route(into: &effects)
+    ring.advance(to: now, into: &ringEffects)
+    route(at: now, into: &effects)
   }
 
-  private mutating func take(
-    _ request: GroupRequest,
+  private mutating func tell(_ event: GroupsEngine.Event, at now: Instant) {
+    layer.handle(event, at: now, into: &groupEffects)
+  }
+
+  /// Lets each engine hear what the other said, until both are silent.
+  private mutating func route(at now: Instant, into effects: inout EffectQueue<Effect>) {
+    routeGroups(at: now, into: &effects)
+    repeat {
+      for effect in ringEffects.takeAll() {
+        pass(effect, at: now, into: &effects)
+        // What is told to processes keeps its place among the ring's other effects.
+        routeGroups(at: now, into: &effects)
+      }
+      submit(at: now)
+      depart(at: now)
+      routeGroups(at: now, into: &effects)
+    } while !ringEffects.isEmpty
+  }
+
+  private mutating func pass(
+    _ effect: RingEngine.Effect,
     at now: Instant,
     into effects: inout EffectQueue<Effect>
   ) {
-    switch request {
-    case .join(let name):
-      for event in group.join(name) { effects.append(.group(event)) }
-    case .leave:
-      for event in group.leave() { effects.append(.group(event)) }
-    case .multicast(_, let service, let tag, let payload):
-      let body = group.encode(tag: tag, payload: payload)
-      ring.handle(.submit(service: service, payload: body), at: now, into: &pending)
-    case .disconnect:
-      ring.handle(.leave, at: now, into: &pending)
+    switch effect {
+    case .send(let packet, let node): effects.append(.send(packet, to: node))
+    case .multicast(let packet, let roster): effects.append(.multicast(packet, to: roster))
+    case .store(let bound): effects.append(.store(bound: bound))
+    case .drain: effects.append(.drain)
+    case .liveness(let liveness): effects.append(.group(.liveness(liveness)))
+    case .note(let note): effects.append(.note(note))
+    case .departed: effects.append(.group(.disconnected(.requested)))
+    case .deliver(let delivery): tell(.ring(GroupsEngine.RingEvent(delivery)), at: now)
     }
   }
 
-  /// Turns the ring's effects into the node's, in order.
-  private mutating func route(into effects: inout EffectQueue<Effect>) {
-    for effect in pending.takeAll() {
+  private mutating func routeGroups(at now: Instant, into effects: inout EffectQueue<Effect>) {
+    for effect in groupEffects.takeAll() {
       switch effect {
-      case .send(let packet, let node): effects.append(.send(packet, to: node))
-      case .multicast(let packet, let roster): effects.append(.multicast(packet, to: roster))
-      case .store(let bound): effects.append(.store(bound: bound))
-      case .drain: effects.append(.drain)
-      case .liveness(let liveness): effects.append(.group(.liveness(liveness)))
-      case .note(let note): effects.append(.note(note))
-      case .departed: effects.append(.group(.disconnected(.requested)))
-      case .deliver(let delivery):
-        for event in group.take(delivery) { effects.append(.group(event)) }
+      case .submit(let service, let payload):
+        waiting.append(Submission(service: service, payload: payload))
+      case .deliver(.disconnected, let process) where process == resident:
+        break  // The resident is told when the node has left the ring.
+      case .deliver(let notice, let process):
+        effects.append(
+          process == resident ? .group(notice.event) : .client(notice, to: process)
+        )
+      case .note(let note): effects.append(.groupsNote(note))
       }
+    }
+  }
+
+  /// Gives the ring what it has room for.
+  private mutating func submit(at now: Instant) {
+    var given = 0
+    while given < waiting.count, !ring.isCongested {
+      let next = waiting[given]
+      ring.handle(
+        .submit(service: next.service, payload: next.payload),
+        at: now,
+        into: &ringEffects
+      )
+      given += 1
+    }
+    waiting.removeFirst(given)
+    if isBackedUp == waiting.isEmpty {
+      isBackedUp.toggle()
+      tell(.congested(isBackedUp), at: now)
+    }
+  }
+
+  /// Leaves the ring once the resident's disconnect is with it, or cannot be soon.
+  ///
+  /// The ring orders what it has taken before it goes.
+  private mutating func depart(at now: Instant) {
+    guard departure == .asked, waiting.isEmpty || ring.phaseName != .operational else { return }
+    departure = .leaving
+    ring.handle(.leave, at: now, into: &ringEffects)
+  }
+}
+
+extension GroupsEngine.RingEvent {
+  fileprivate init(_ delivery: Delivery) {
+    switch delivery {
+    case .message(let message):
+      self = .message(
+        GroupsEngine.OrderedMessage(
+          sender: message.sender,
+          service: message.service,
+          payload: message.payload
+        )
+      )
+    case .transitional(let configuration):
+      self = .transitional(members: configuration.members)
+    case .regular(let configuration):
+      self = .regular(
+        ring: configuration.ring,
+        members: configuration.members,
+        cameTogether: configuration.cameTogether
+      )
     }
   }
 }

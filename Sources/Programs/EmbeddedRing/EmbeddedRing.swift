@@ -2,6 +2,7 @@
 
 package import GroupModel
 package import GroupNode
+package import Groups
 package import Reactor
 package import Ring
 package import Seal
@@ -9,12 +10,13 @@ package import Seal
 /// The embedded engine as a ``GroupConnection``: a group node, its socket and its stored bound.
 package final class EmbeddedRing: GroupConnection {
   package let capabilities: GroupCapabilities = [
-    .safe, .transitional, .cameTogether, .openGroups,
+    .safe, .transitional, .cameTogether, .openGroups, .privateNames,
   ]
 
   private let link: PacketLink
   private let store: (UInt64) -> Void
   private let noted: (RingEngine.Note) -> Void
+  private let groupsNoted: (GroupsEngine.Note) -> Void
   private var handler: (GroupEvent) -> Void = { _ in }
   /// Set once, at the end of the initialiser.
   private var driver: Driver<GroupNode>?
@@ -22,15 +24,17 @@ package final class EmbeddedRing: GroupConnection {
   /// Connects the node to the loop.
   ///
   /// `store` writes a bound to stable storage off the loop, and calls ``stored(_:)`` on it later.
-  /// `noted` is told what an operator may want to read.
+  /// `noted` and `groupsNoted` are told what an operator may want to read.
   package init(
     node: GroupNode,
     link: PacketLink,
     loop: EventLoop,
     store: @escaping (UInt64) -> Void,
-    noted: @escaping (RingEngine.Note) -> Void
+    noted: @escaping (RingEngine.Note) -> Void,
+    groupsNoted: @escaping (GroupsEngine.Note) -> Void
   ) throws(SystemError) {
-    (self.link, self.store, self.noted) = (link, store, noted)
+    (self.link, self.store) = (link, store)
+    (self.noted, self.groupsNoted) = (noted, groupsNoted)
     let driver = Driver(node) { [unowned self] in perform($0) }
     self.driver = driver
     driver.schedule(on: loop)
@@ -44,11 +48,7 @@ package final class EmbeddedRing: GroupConnection {
 
   package func submit(_ request: GroupRequest) throws(GroupRefusal) {
     guard let driver else { throw .disconnected }
-    if case .multicast(_, _, _, let payload) = request {
-      let limit = driver.machine.longestMessage
-      guard payload.count <= limit else { throw .tooLong(limit: limit) }
-      guard !driver.machine.isCongested else { throw .congested }
-    }
+    if let refusal = driver.machine.refusal(of: request) { throw refusal }
     driver.feed(.request(request))
   }
 
@@ -68,7 +68,9 @@ package final class EmbeddedRing: GroupConnection {
       link.drain { driver?.feed(.received($0)) }
       driver?.feed(.drained)
     case .group(let event): handler(event)
+    case .client: break  // Nobody but the resident is connected here.
     case .note(let note): noted(note)
+    case .groupsNote(let note): groupsNoted(note)
     }
   }
 }

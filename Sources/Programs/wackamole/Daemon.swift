@@ -300,7 +300,8 @@ extension Daemon {
       link: link,
       loop: loop,
       store: { store.store($0) },
-      noted: { log.debug("ring: \($0)") }
+      noted: { log.debug("ring: \($0)") },
+      groupsNoted: { log.debug("groups: \($0)") }
     )
     ring = made
     return made

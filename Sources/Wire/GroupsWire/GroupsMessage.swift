@@ -22,6 +22,8 @@ package enum GroupsMessage: Sendable, Equatable {
 package struct Multicast: Sendable, Equatable {
   /// The most destinations of one message.
   package static let destinationLimit = 100
+  /// The most bytes that precede a payload on the wire: kind, sender, tag, destinations.
+  package static let longestHeader = 1 + 32 + 2 + 1 + destinationLimit * 32
 
   package let sender: InlineName
   /// The sender's own mark.

@@ -87,7 +87,7 @@ package struct FailoverMachine: StateMachine {
         case .multicast(let packet, let to): effects.append(.multicast(packet, to: to))
         case .store(let bound): effects.append(.store(bound: bound))
         case .drain: effects.append(.drain)
-        case .note: break
+        case .note, .groupsNote, .client: break
         case .group(let event):
           effects.append(.saw(event))
           failover.handle(.group(event), at: now, into: &failoverEffects)

@@ -51,7 +51,7 @@ package struct FailoverScene: Scene {
   private var places: [Place<FailoverMachine>?]
   private var isSettled = false
 
-  /// The name of the process that stands for each node in the implicit group: the same everywhere.
+  /// The name of the process that stands for each node in the group: the same everywhere.
   private static let process = GroupName("wackamole").name
   private static let interfaces = ["eth0", "eth1"].compactMap { InterfaceName($0) }
 
