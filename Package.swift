@@ -132,6 +132,16 @@ let package = Package(
       ]
     ),
 
+    program(
+      "fuzz",
+      in: "Simulation",
+      [
+        "Machine", "Bytes", "Addresses", "GroupModel", "RingWire", "Ring", "LinkWire",
+        "FailoverWire", "GroupsWire", "Configuration",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]
+    ),
+
     // Shells: the outside world, thin.
     layer("Shells", "Reactor", ["Machine", "CLinux"]),
     layer("Shells", "Transport", ["Machine", "Addresses", "Reactor"]),

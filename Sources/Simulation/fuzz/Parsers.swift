@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Addresses
+import Bytes
+import Configuration
+import FailoverWire
+import GroupModel
+import GroupsWire
+import LinkWire
+import Machine
+import RingWire
+
+/// Decoders and parsers fed with damaged samples; what they accept joins the samples.
+struct Parsers {
+  private struct Target {
+    var corpus: Corpus
+    let accepts: (ArraySlice<UInt8>) -> Bool
+  }
+
+  private var random: SplitMix64
+  private var targets: [Target]
+  private(set) var accepted: UInt64 = 0
+  private(set) var refused: UInt64 = 0
+
+  init(seed: UInt64) {
+    random = SplitMix64(seed: seed)
+    targets = Self.targets
+  }
+
+  mutating func run(steps: Int) {
+    for _ in 0..<steps {
+      let index = Int.random(in: 0..<targets.count, using: &random)
+      let bytes = targets[index].corpus.damaged(&random)
+      if targets[index].accepts(bytes[...]) {
+        accepted += 1
+        targets[index].corpus.add(bytes, &random)
+      } else {
+        refused += 1
+      }
+    }
+  }
+
+  private static var targets: [Target] {
+    let mac = MACAddress(0x0200_0000_0001)
+    let arp = ARPPacket.gratuitousReply(for: IPv4Address(0x0A00_0065), at: mac)
+    let advertisement = NeighborAdvertisement(
+      unsolicitedFor: IPv6Address(0x2001_0DB8 << 96 | 1),
+      at: mac,
+      router: true
+    )
+    var challenge = ByteWriter()
+    Challenge(sender: "a", role: .question, number: 1, boot: BootID(1, 2, 3, 4))
+      .write(to: &challenge)
+    let key = "key 7 aes-256-gcm " + String(repeating: "0f", count: 32) + "\n"
+    return [
+      Target(corpus: Corpus([arp.encoded()])) { (try? ARPPacket(decoding: $0)) != nil },
+      Target(corpus: Corpus([advertisement.encoded()])) {
+        (try? NeighborAdvertisement(decoding: $0)) != nil
+      },
+      Target(corpus: Corpus([challenge.bytes])) { (try? Challenge(decoding: $0)) != nil },
+      Target(corpus: Corpus([FailoverMessage.mature.encoded(), []])) {
+        (try? FailoverMessage(decoding: $0)) != nil
+      },
+      Target(corpus: Corpus([[]])) { (try? GroupsMessage(decoding: $0)) != nil },
+      Target(corpus: Corpus([Array(key.utf8)])) {
+        (try? KeyFile.parse(text: Array($0), file: "k")) != nil
+      },
+      Target(corpus: Corpus([Array(configuration.utf8)])) {
+        (try? WackamoleConfiguration.parse(text: Array($0), file: "c")) != nil
+      },
+    ]
+  }
+
+  private static let configuration = """
+    Engine { Node = a Key = none Peers { a:10.0.0.1 b:10.0.0.2 } Profile = fast Port = 9 }
+    Group = "w" Control = /run/c Mature = 3s Balance { Interval = 5m AcquisitionsPerRound = all }
+    Prefer { 10.0.0.101/32 } # here
+    VIFs { eth0:10.0.0.101/32 { eth0:10.0.0.102/32n24 eth1:[2001:db8::1]/128 } }
+    """
+}
