@@ -92,8 +92,8 @@ def _prove(mutant: Mutant) -> Outcome:
         print(f"   BAD MUTANT {mutant.name}: {reason}", flush=True)
         return Outcome(failed=1)
     for command, failed in failing.items():
-        verdict = f"caught by {failed} tests of" if failed else "SURVIVED"
-        print(f"   {mutant.name}: {verdict} {command}", flush=True)
+        verdict = f"caught ({failed} failed)" if failed else "SURVIVED"
+        print(f"   {mutant.name}: {verdict}: {command}", flush=True)
     return Outcome.of(all(failing.values()))
 
 
