@@ -265,4 +265,15 @@ extension Cluster {
       }
     }
   }
+
+  /// The tokens of one ring, each once, in the order in which they were passed.
+  func tokens(of ring: RingID?) -> [Token] {
+    var tokens: [UInt64: Token] = [:]
+    for node in roster.nodes {
+      for case .token(let token) in hosts[node]?.sent ?? [] where token.ring == ring {
+        tokens[token.hop] = token
+      }
+    }
+    return tokens.values.sorted { $0.hop < $1.hop }
+  }
 }

@@ -10,7 +10,7 @@ import Testing
 /// delivery, TOCS 1995 sections 3 to 5 for the ring.
 @Suite("The papers")
 struct PaperTests {
-  private func formed(_ names: Roster = ["a", "b", "c"]) -> Cluster {
+  func formed(_ names: Roster = ["a", "b", "c"]) -> Cluster {
     var cluster = Cluster(names)
     cluster.start(names)
     cluster.advance(.milliseconds(300))

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import GroupModel
+import Machine
+import Ring
+import RingWire
+import Testing
+
+/// The ring in operation (TOCS 1995, section 3; ICDCS 2016).
+extension PaperTests {
+  /// A message that fills a packet.
+  private func full(_ letter: String) -> String { String(repeating: letter, count: 1_300) }
+
+  @Test("Basic.Integrity: large messages sent at once are each put together from their own parts")
+  func largeMessages() {
+    var cluster = formed()
+    for node in cluster.roster.nodes {
+      cluster.submit(String(repeating: node.description, count: 150_000), at: node)
+    }
+    cluster.advance(.milliseconds(100))
+    for node in cluster.roster.nodes {
+      let texts = cluster.texts(node)
+      #expect(texts.count == 3 && texts == cluster.texts("a"))
+      #expect(texts.allSatisfy { $0.count == 150_000 && Set($0).count == 1 })
+      #expect(cluster[node].engine.statistics.dropped(.brokenFragment) == 0)
+    }
+  }
+
+  @Test("Ring.Aru: who lacks a message lowers the aru, and nobody else raises it")
+  func aru() {
+    var cluster = formed()
+    let ring = cluster["a"].engine.ring
+    let before = cluster.tokens(of: ring).last?.hop ?? 0
+    cluster.loses = { _, to, packet in packet.kind == .data && to == "c" }
+    cluster.submit("m", at: "a")
+    cluster.advance(.milliseconds(3))
+    let tokens = cluster.tokens(of: ring).filter { $0.hop > before && $0.sequence == 1 }
+    let lowered = tokens.drop { $0.sender != "c" }
+    // Both that hold the message let it rise with the sequence number, before c has had its say.
+    for token in tokens.prefix(2) { #expect(token.aru == 1 && token.aruHolder == nil) }
+    #expect(lowered.count >= 9, "c, and others after it")
+    for token in lowered { #expect(token.aru == 0 && token.aruHolder == "c") }
+    #expect(cluster["b"].engine.statistics.messagesDelivered == 1)
+    cluster.loses = { _, _, _ in false }
+    cluster.advance(.milliseconds(20))
+    #expect(cluster.tokens(of: ring).last?.aru == 1)
+    #expect(cluster.tokens(of: ring).last?.aruHolder == nil)
+  }
+
+  @Test("Ring.SafePoint: what two successive visits carried is safe, not what one did")
+  func safePoint() {
+    var cluster = formed()
+    let ring = cluster["a"].engine.ring
+    let before = cluster.tokens(of: ring).last?.hop ?? 0
+    cluster.submit("safe", at: "a", .safe)
+    // a hears of it at its second visit, b and c one hop later each.
+    for (node, hops) in [("a", 3), ("b", 4), ("c", 5)] as [(NodeID, Int)] {
+      #expect(cluster.advance(atMost: .seconds(1)) { $0.texts(node) == ["safe"] } != nil)
+      let visits = cluster.tokens(of: ring).filter { $0.hop > before }.count
+      #expect(visits >= hops, "\(node) delivered after \(visits) hops")
+    }
+  }
+
+  @Test("Ring.Retransmit: every gap is asked for; who holds the messages sends them, and says so")
+  func requests() {
+    var cluster = formed()
+    let ring = cluster["a"].engine.ring
+    let before = cluster.tokens(of: ring).last?.hop ?? 0
+    cluster.loses = { from, to, packet in
+      guard case .data(let data) = packet else { return false }
+      return from == "b" && to == "c" && data.sequence % 2 == 1
+    }
+    for letter in ["1", "2", "3", "4"] { cluster.submit(full(letter), at: "b") }
+    cluster.advance(.milliseconds(20))
+    let asking = cluster.tokens(of: ring).filter { $0.hop > before && !$0.requests.isEmpty }
+    #expect(asking.map(\.sender) == ["c"], "a, which comes next, answers all of it")
+    #expect(asking.first?.requests == [SequenceRange(1, 1), SequenceRange(3, 3)].compactMap { $0 })
+    #expect(cluster["a"].engine.statistics.retransmissions == 2)
+    #expect(cluster["b"].engine.statistics.retransmissions == 0)
+    #expect(cluster.texts("c").count == 4)
+    #expect(cluster.texts("c") == cluster.texts("a"))
+  }
+
+  @Test(
+    "Ring.Accelerated: part of the messages follows the token, and nobody asks for those too early",
+    arguments: [true, false]
+  )
+  func accelerated(isOn: Bool) {
+    var cluster = Cluster(["a", "b", "c"])
+    cluster.settings = {
+      var settings = RingEngine.Settings(me: $0, configured: ["a", "b", "c"], timers: .lan)
+      settings.accelerated = isOn
+      return settings
+    }
+    cluster.start(cluster.roster)
+    cluster.advance(.milliseconds(300))
+    let ring = cluster["a"].engine.ring
+    let start = cluster["b"].sent.count
+    for index in 0..<10 { cluster.submit(full("\(index)"), at: "b") }
+    cluster.advance(.milliseconds(20))
+    let kinds = cluster["b"].sent.dropFirst(start).map(\.kind)
+    let sent = kinds.drop { $0 != .data }
+    let following = sent.drop { $0 != .token }.filter { $0 == .data }.count / 2
+    #expect(following == (isOn ? 5 : 0))
+    #expect(sent.filter { $0 == .data }.count == 20, "each of 10 packets goes to two members, once")
+    let asked = cluster.tokens(of: ring).filter { !$0.requests.isEmpty }
+    #expect(asked.isEmpty)
+    for node in cluster.roster.nodes { #expect(cluster.texts(node).count == 10) }
+  }
+}
