@@ -44,6 +44,8 @@ struct Cluster {
   /// How often an engine was called.
   private(set) var calls = 0
   private(set) var hosts: [NodeID: Host] = [:]
+  /// What was delivered, told and noted, and who departed, as it happened.
+  private(set) var record: [(node: NodeID, effect: RingEngine.Effect)] = []
   private var random: SplitMix64
   var settings: (NodeID) -> RingEngine.Settings
 
@@ -180,6 +182,10 @@ extension Cluster {
 
   private mutating func perform(_ effects: [RingEngine.Effect], of node: NodeID) {
     for effect in effects {
+      switch effect {
+      case .send, .multicast, .store, .drain: break
+      case .deliver, .liveness, .note, .departed: record.append((node, effect))
+      }
       switch effect {
       case .send(let packet, let target):
         transmit(packet, from: node, to: target)
