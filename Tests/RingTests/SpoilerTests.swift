@@ -77,4 +77,31 @@ struct SpoilerTests {
     #expect(!blamed)
     #expect(!penalties(cluster).isEmpty)
   }
+
+  @Test(
+    "does not keep the others from forming a ring, though it agrees to each and none comes about",
+    arguments: 0..<4,
+    [PacketKind.token, .commitToken]
+  )
+  func deadLink(first: Int, kind: PacketKind) {
+    var cluster = Cluster(["a", "b", "c", "d"])
+    cluster.start(cluster.roster)
+    cluster.advance(.milliseconds(300))
+    let nodes = cluster.roster.nodes
+    let (sender, receiver) = (nodes[first], nodes[(first + 1) % nodes.count])
+    cluster.loses = { from, to, packet in
+      from == sender && to == receiver && (packet.kind == .token || packet.kind == kind)
+    }
+    cluster.advance(.milliseconds(500))
+    #expect(!cluster.isRing(cluster.roster), "the ring broke")
+    let isAtWork = { (cluster: Cluster) in
+      cluster.roster.nodes.allSatisfy { cluster[$0].engine.phaseName == .operational }
+    }
+    #expect(cluster.advance(atMost: .seconds(6), until: isAtWork) != nil)
+    #expect(![sender, receiver].allSatisfy { cluster[$0].engine.members.contains(receiver) })
+    cluster.loses = { _, _, _ in false }
+    let isWhole = { (cluster: Cluster) in cluster.isRing(cluster.roster) }
+    #expect(cluster.advance(atMost: .seconds(35), until: isWhole) != nil)
+    #expect(Checker(cluster).violations.isEmpty)
+  }
 }

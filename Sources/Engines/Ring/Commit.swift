@@ -27,6 +27,7 @@ extension RingEngine {
       repeatAt = context.now
       lossAt = context.now + context.timers.commitLoss
       context.sequences.learn(token.ring.sequence)
+      context.attempts.note()
       context.home.isExchanged = true
       if let index = token.roster.index(of: context.me) {
         self.token.members[index].past = context.past

@@ -28,6 +28,7 @@ extension RingEngine {
     var peers: Peers
     var neighbours: Neighbours
     var sequences: RingSequences
+    var attempts = Attempts()
     /// When this member last sent something to all members of its ring.
     var broadcastAt: Instant
     var isLeaving = false

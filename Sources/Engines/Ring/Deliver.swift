@@ -53,6 +53,7 @@ extension RingEngine.Context {
     home.delivered = home.log.floor
     isInstalled = true
     outbox.restart()
+    attempts = Attempts()
     broadcastAt = now
     statistics.configurations += 1
     statistics.longestRotation = .zero

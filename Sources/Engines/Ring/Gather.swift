@@ -222,6 +222,11 @@ extension RingEngine.Gather {
       return .again(agreed)
     }
     guard isSettled(agreed, in: context) else { return nil }
+    if let spoiler = context.attempts.suspect(of: agreed, besides: context.me) {
+      _ = fail(spoiler, because: .spoiled, in: &context)
+      renew(in: &context)
+      return nil
+    }
     return .commit(entries(of: agreed, in: context))
   }
 

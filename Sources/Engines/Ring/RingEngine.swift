@@ -20,6 +20,8 @@ import RingWire
 /// Deviations from the papers:
 /// - A foreign ring is merged with only after contact in both directions, never on a stray message.
 /// - A member is judged by its silence, whatever the phase, and beacons keep it from being silent.
+/// - After three rings in a row for which no token went round, the representative tries without one
+///   of the members, each time without another one.
 /// - The received flag names the attempt it was set in: flags of different attempts do not mean
 ///   that their owners hold the same messages, so then these are rebroadcast again.
 /// - The rebroadcast flag of the token is its backlog, a sum that every member keeps up to date.

@@ -155,6 +155,8 @@ extension RingEngine {
     case disagreed
     /// It called this member failed.
     case calledUsFailed
+    /// Several rings in a row that were agreed on with it were lost.
+    case spoiled
     /// Another member calls it failed.
     case reported(by: NodeID)
     /// It left in good order.
