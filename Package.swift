@@ -188,6 +188,15 @@ let package = Package(
       ]
     ),
     program("wackamole-guardian", ["Machine", "Netlink", "Reactor"]),
+    // Built by scripts/bench alone; not installed.
+    program(
+      "ringbench",
+      [
+        "Machine", "Bytes", "Addresses", "GroupModel", "RingWire", "Ring", "Sealing",
+        "Configuration", "GroupNode", "EmbeddedRing", "Seal", "Reactor", "Transport", "DaemonKit",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]
+    ),
 
     // Tests: one folder per module.
     tests("Machine", values),

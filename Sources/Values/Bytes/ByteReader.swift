@@ -38,6 +38,9 @@ package struct ByteReader: Sendable {
   package mutating func read(_: UInt64.Type = UInt64.self) throws(WireError) -> UInt64 {
     try integer()
   }
+  package mutating func read(_: UInt128.Type = UInt128.self) throws(WireError) -> UInt128 {
+    try integer()
+  }
 
   /// Reads `count` bytes without copying them.
   package mutating func readSlice(count: Int) throws(WireError) -> ArraySlice<UInt8> {
@@ -61,12 +64,10 @@ package struct ByteReader: Sendable {
   private mutating func integer<T: FixedWidthInteger>() throws(WireError) -> T {
     let width = T.bitWidth / 8
     try require(width)
-    var value: T = 0
-    for index in position..<position + width {
-      value = T(truncatingIfNeeded: value << 8) | T(truncatingIfNeeded: bytes[index])
-    }
+    let start = position - bytes.startIndex
+    let value = bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: start, as: T.self) }
     position += width
-    return value
+    return T(bigEndian: value)
   }
 
   private func require(_ count: Int) throws(WireError) {

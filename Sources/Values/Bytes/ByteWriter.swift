@@ -19,15 +19,12 @@ package struct ByteWriter: Sendable, Equatable {
   package mutating func write(_ value: UInt16) { append(value) }
   package mutating func write(_ value: UInt32) { append(value) }
   package mutating func write(_ value: UInt64) { append(value) }
+  package mutating func write(_ value: UInt128) { append(value) }
   package mutating func write(_ more: ArraySlice<UInt8>) { bytes.append(contentsOf: more) }
   package mutating func write(_ more: [UInt8]) { bytes.append(contentsOf: more) }
 
   private mutating func append<T: FixedWidthInteger>(_ value: T) {
-    var shift = T.bitWidth
-    while shift > 0 {
-      shift -= 8
-      bytes.append(UInt8(truncatingIfNeeded: value >> T(truncatingIfNeeded: shift)))
-    }
+    withUnsafeBytes(of: value.bigEndian) { bytes.append(contentsOf: $0) }
   }
 
   package mutating func write(_ more: some Sequence<UInt8>) { bytes.append(contentsOf: more) }

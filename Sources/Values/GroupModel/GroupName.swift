@@ -9,7 +9,11 @@ package struct GroupName: Sendable, Hashable, Comparable {
   /// Takes the name of a group to join; `nil` if it is not one.
   package init?(_ bytes: some Collection<UInt8>) {
     // Of one type from here on: names are read by the thousand.
-    let bytes = Array(bytes)
+    self.init(Array(bytes)[...])
+  }
+
+  /// Takes the name of a group to join; `nil` if it is not one.
+  package init?(_ bytes: ArraySlice<UInt8>) {
     guard !bytes.isEmpty, bytes.allSatisfy({ (0x24...0x7E).contains($0) }),
       let name = InlineName(bytes)
     else { return nil }
@@ -36,6 +40,11 @@ extension GroupName {
 
   /// Takes a destination: the name of a group, or a private name; `nil` if it is neither.
   package init?(destination bytes: some Collection<UInt8>) {
+    self.init(destination: Array(bytes)[...])
+  }
+
+  /// Takes a destination: the name of a group, or a private name; `nil` if it is neither.
+  package init?(destination bytes: ArraySlice<UInt8>) {
     guard bytes.first == Self.privateMark else {
       self.init(bytes)
       return

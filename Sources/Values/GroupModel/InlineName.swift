@@ -13,21 +13,19 @@ package struct InlineName: Sendable, Hashable, Comparable {
   /// Takes the bytes as they are; `nil` if there are more than 31, or one of them is zero.
   package init?(_ bytes: some Collection<UInt8>) {
     // Of one type from here on: names are read by the thousand.
-    self.init(array: Array(bytes))
+    self.init(Array(bytes)[...])
   }
 
-  private init?(array bytes: [UInt8]) {
+  /// Takes the bytes as they are, by the same rule.
+  package init?(_ bytes: ArraySlice<UInt8>) {
     guard bytes.count <= Self.capacity else { return nil }
-    var words: (UInt128, UInt128) = (0, 0)
-    for (index, byte) in bytes.enumerated() {
-      guard byte != 0 else { return nil }
-      if index < 16 {
-        words.0 |= UInt128(byte) << UInt128(8 * (15 - index))
-      } else {
-        words.1 |= UInt128(byte) << UInt128(8 * (31 - index))
-      }
+    var words: (high: UInt128, low: UInt128) = (0, 0)
+    let isText = bytes.withUnsafeBytes { source in
+      withUnsafeMutableBytes(of: &words) { $0.copyMemory(from: source) }
+      return !source.contains(0)
     }
-    (high, low) = words
+    guard isText else { return nil }
+    (high, low) = (UInt128(bigEndian: words.high), UInt128(bigEndian: words.low))
   }
 
   /// The first byte; zero if there is none.
@@ -41,16 +39,7 @@ package struct InlineName: Sendable, Hashable, Comparable {
 
   /// The bytes, without padding.
   package var bytes: [UInt8] {
-    var result: [UInt8] = []
-    result.reserveCapacity(Self.capacity)
-    for word in [high, low] {
-      for index in 0..<16 {
-        let byte = UInt8(truncatingIfNeeded: word >> UInt128(8 * (15 - index)))
-        guard byte != 0 else { return result }
-        result.append(byte)
-      }
-    }
-    return result
+    withUnsafeBytes(of: (high.bigEndian, low.bigEndian)) { Array($0.prefix(count)) }
   }
 
   /// The bytes as text.

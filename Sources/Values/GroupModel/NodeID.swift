@@ -8,15 +8,15 @@ package struct NodeID: Sendable, Hashable, Comparable {
   package let name: InlineName
 
   /// Takes 1 to 31 letters, digits, and `-`, `_`, `.`; otherwise `nil`.
-  package init?(_ bytes: some Collection<UInt8>) {
+  package init?(_ bytes: some Collection<UInt8>) { self.init(slice: Array(bytes)[...]) }
+
+  /// Takes the bytes by the rule of ``init(_:)``; for decoders, which must be fast.
+  package init?(slice bytes: ArraySlice<UInt8>) {
     guard !bytes.isEmpty, bytes.allSatisfy(Self.allows), let name = InlineName(bytes) else {
       return nil
     }
     self.name = name
   }
-
-  /// Takes the bytes by the rule of ``init(_:)``; for decoders, which must be fast.
-  package init?(slice bytes: ArraySlice<UInt8>) { self.init(bytes) }
 
   /// Takes the name as text, by the rule of ``init(_:)``.
   package init?(text: String) { self.init(Array(text.utf8)) }

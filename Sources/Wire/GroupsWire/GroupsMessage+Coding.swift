@@ -198,7 +198,7 @@ extension ByteReader {
   }
 
   fileprivate mutating func readNode() throws(WireError) -> NodeID {
-    guard let node = NodeID(try readNameBytes()) else { throw .malformed(field: "node") }
+    guard let node = NodeID(slice: try readNameBytes()) else { throw .malformed(field: "node") }
     return node
   }
 

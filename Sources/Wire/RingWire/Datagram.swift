@@ -50,7 +50,7 @@ package struct DatagramHeader: Sendable, Equatable {
     keyID = try reader.read()
     cluster = try reader.read()
     counter = try reader.read()
-    boot = BootID(try reader.read(), try reader.read(), try reader.read(), try reader.read())
+    boot = BootID(high: try reader.read(), low: try reader.read())
     _ = try reader.readSlice(count: Self.tagSize)
   }
 
@@ -68,8 +68,10 @@ package struct DatagramHeader: Sendable, Equatable {
 
 /// A random number of 256 bits that a daemon draws when it starts.
 package struct BootID: Sendable, Hashable {
-  private let high: UInt128
-  private let low: UInt128
+  fileprivate let high: UInt128
+  fileprivate let low: UInt128
+
+  fileprivate init(high: UInt128, low: UInt128) { (self.high, self.low) = (high, low) }
 
   package init(_ first: UInt64, _ second: UInt64, _ third: UInt64, _ fourth: UInt64) {
     high = UInt128(first) << 64 | UInt128(second)

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line of scripts/bench."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from lab import lifetime
+from lab.process import CommandFailed
+
+from . import peers, ring
+
+
+def main() -> int:
+    options = _options()
+    if os.geteuid() != 0:
+        print("scripts/bench: run me as root: I build network namespaces", file=sys.stderr)
+        return 2
+    plan = ring.Plan(
+        rounds=options.rounds,
+        peers=options.peers,
+        sizes=options.sizes,
+        seconds=options.seconds,
+        senders=options.senders,
+        service=options.service,
+    )
+    try:
+        peers.prepare()
+        for name in options.measure:
+            table = ring.MEASUREMENTS[name](plan)
+            print(f"\n{name}: median (least..greatest) of {plan.rounds} rounds, load {os.getloadavg()[0]:.1f}")
+            print(table.text(options.reference) + "\n", flush=True)
+    except (CommandFailed, ring.Disorder) as failure:
+        print(f"scripts/bench: {failure}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench", description="Measure the programs against their peers, in network namespaces."
+    )
+    what = parser.add_subparsers(dest="what", required=True)
+    sub = what.add_parser(
+        "ring",
+        help="ordered multicast against corosync CPG, three members",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    sub.add_argument("--measure", nargs="+", choices=ring.MEASUREMENTS, default=["throughput", "latency", "idle"])
+    sub.add_argument("--peers", nargs="+", choices=ring.PEERS, default=["ring", "ring-sealed", "corosync", "corosync-rt"])
+    sub.add_argument("--reference", choices=ring.PEERS, default="corosync", help="what ratios are against")
+    sub.add_argument("--rounds", type=int, default=5)
+    sub.add_argument("--seconds", type=float, default=2.0, help="length of each measurement")
+    sub.add_argument("--sizes", nargs="+", type=int, default=[100, 250, 1350, 8000], help="payloads in bytes")
+    sub.add_argument("--senders", type=int, choices=(1, 2, 3), default=3)
+    sub.add_argument("--service", choices=("agreed", "safe"), default="agreed")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(lifetime.guarded(main))

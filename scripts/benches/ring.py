@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ordered multicast: our ring and corosync CPG, three members on one machine.
+
+Rounds are interleaved: each round measures every peer once, so that what else the machine does falls on all.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from dataclasses import dataclass
+from typing import Callable
+
+from .figures import Table
+from .peers import Cluster, Result, cluster, corosync, ring
+
+PEERS = {
+    "ring": ring(),
+    "ring-multicast": ring(multicast=True),
+    "ring-rt": ring("chrt", "--rr", "1"),
+    "ring-sealed": ring(cipher="aes-256-gcm"),
+    "ring-multicast-sealed": ring(multicast=True, cipher="aes-256-gcm"),
+    "ring-chacha": ring(cipher="chacha20-poly1305"),
+    "ring-fast": ring(profile="fast"),
+    "corosync": corosync(real_time=False),
+    "corosync-rt": corosync(real_time=True),
+    "corosync-sealed": corosync(real_time=False, cipher="aes256"),
+}
+# Own undelivered messages at most, by payload: what fills the peers' pipes without long queues.
+WINDOWS = {100: 1000, 250: 1000, 1350: 300, 8000: 60}
+
+_runs = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to measure and how often."""
+
+    rounds: int
+    peers: list[str]
+    sizes: list[int]
+    seconds: float
+    senders: int
+    service: str
+
+
+class Disorder(Exception):
+    """Two members saw different messages, or another order."""
+
+
+def throughput(plan: Plan) -> Table:
+    """Messages per second at the slowest receiver, and CPU of the daemons and the clients."""
+    table = Table()
+    for round_number in range(plan.rounds):
+        for peer in plan.peers:
+            with cluster(PEERS[peer]) as made:
+                for size in plan.sizes:
+                    _flood(made, plan, peer, size, table, round_number)
+    return table
+
+
+def _flood(made: Cluster, plan: Plan, peer: str, size: int, table: Table, round_number: int) -> None:
+    number = next(_runs)
+    window = WINDOWS.get(size, max(30, 400_000 // size))
+    before = [(m.cpu(), m.client_cpu()) for m in made.members]
+    began = time.monotonic()
+    milliseconds = round(plan.seconds * 1000)
+    made.tell(f"flood {number} {plan.service} {size} {plan.senders} {window} {milliseconds}", plan.senders)
+    results = _results(made, number, plan.seconds + 60)
+    lasted = time.monotonic() - began
+    after = [(m.cpu(), m.client_cpu()) for m in made.members]
+    where = dict(peer=peer, size=size, round=round_number)
+    table.add("messages/s", min(r["messages"] / (r["nanoseconds"] / 1e9) for r in results), **where)
+    daemons = [b[0] - a[0] for a, b in zip(before, after)]
+    table.add("daemon CPU %", 100 * sum(daemons) / len(daemons) / lasted, **where)
+    clients = [b[1] - a[1] for a, b in zip(before, after) if a[1] is not None and b[1] is not None]
+    if clients:
+        table.add("client CPU %", 100 * sum(clients) / len(clients) / lasted, **where)
+    used = (sum(daemons) + sum(clients)) / max(r["messages"] for r in results)
+    table.add("CPU us/message", used * 1e6, **where)
+    table.add("stalls", sum(m.stalls for m in made.members), **where)
+
+
+def latency(plan: Plan, rate: int = 100) -> Table:
+    """Delivery latency of one sender, the last in ring order, in microseconds."""
+    table = Table()
+    size = plan.sizes[0]
+    for round_number in range(plan.rounds):
+        for peer in plan.peers:
+            with cluster(PEERS[peer]) as made:
+                number = next(_runs)
+                count = round(plan.seconds * rate)
+                sender = made.members[-1]
+                before = [m.cpu() for m in made.members]
+                began = time.monotonic()
+                sender.tell(f"beat {number} {plan.service} {size} {count} {1_000_000 // rate}")
+                results = _results(made, number, plan.seconds + 60)
+                lasted = time.monotonic() - began
+                used = [m.cpu() - b for m, b in zip(made.members, before)]
+                where = dict(peer=peer, size=size, round=round_number)
+                remote = results[:-1]
+                table.add("own median us", results[-1]["median"] / 1e3, **where)
+                table.add("own p99 us", results[-1]["p99"] / 1e3, **where)
+                table.add("remote median us", max(r["median"] for r in remote) / 1e3, **where)
+                table.add("remote p99 us", max(r["p99"] for r in remote) / 1e3, **where)
+                table.add("daemon CPU %", 100 * sum(used) / len(used) / lasted, **where)
+    return table
+
+
+def idle(plan: Plan) -> Table:
+    """What an idle cluster costs each node."""
+    table = Table()
+    for round_number in range(plan.rounds):
+        for peer in plan.peers:
+            with cluster(PEERS[peer]) as made:
+                time.sleep(1)
+                before = [(m.cpu(), m.packets_sent()) for m in made.members]
+                began = time.monotonic()
+                time.sleep(plan.seconds)
+                lasted = time.monotonic() - began
+                after = [(m.cpu(), m.packets_sent()) for m in made.members]
+                where = dict(peer=peer, size=0, round=round_number)
+                table.add("CPU %", max(100 * (b[0] - a[0]) / lasted for a, b in zip(before, after)), **where)
+                table.add("packets/s", max((b[1] - a[1]) / lasted for a, b in zip(before, after)), **where)
+                table.add("RssAnon KiB", max(m.anonymous_memory() for m in made.members), **where)
+    return table
+
+
+def membership(plan: Plan) -> Table:
+    """Milliseconds from a silent cut to the survivors' view, and from the heal to the view of all."""
+    table = Table()
+    for round_number in range(plan.rounds):
+        for peer in plan.peers:
+            with cluster(PEERS[peer]) as made:
+                lost, rest = made.members[-1], made.members[:-1]
+                time.sleep(1 + 0.037 * round_number)  # at another phase of every timer in each round
+                where = dict(peer=peer, size=0, round=round_number)
+                cut = made.network.cut_silently(lost.host.name)
+                views = made.await_views(rest, len(rest))
+                table.add("silent member ms", max(v["at"] - cut for v in views) / 1e6, **where)
+                time.sleep(2)
+                healed = made.network.heal(lost.host.name)
+                views = made.await_views(made.members, len(made.members))
+                table.add("merge ms", max(v["at"] - healed for v in views) / 1e6, **where)
+    return table
+
+
+MEASUREMENTS: dict[str, Callable[[Plan], Table]] = {
+    "throughput": throughput,
+    "latency": latency,
+    "idle": idle,
+    "membership": membership,
+}
+
+
+def _results(made: Cluster, number: int, seconds: float) -> list[Result]:
+    """The result of a run at every member, checked: all saw the same messages in the same order."""
+    is_it = lambda said: said["event"] == "done" and said["run"] == number
+    results = [member.expect(is_it, seconds) for member in made.members]
+    if len({(r["messages"], r["order"]) for r in results}) != 1:
+        raise Disorder(f"run {number}: the members do not agree: {results}")
+    return results
