@@ -347,6 +347,14 @@ private let addressesFaults: [Fault] =
     ),
   ]
 
+@Test("Braces nested without end are told, not followed")
+func deepBraces() {
+  let text = base + "VIFs { " + String(repeating: "{", count: 200_000)
+  #expect(throws: Diagnostics.self) {
+    try WackamoleConfiguration.parse(text: Array(text.utf8), file: "w.conf")
+  }
+}
+
 private let enginesFaults: [Fault] = [
   Fault("no Node", engine("Peers { a:10.0.0.1 }"), ("2:1", "Engine has no Node")),
   Fault("no Peers", engine("Node = a"), ("2:1", "Engine has no Peers")),

@@ -3,14 +3,27 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import time
 
-from lab.cluster import CLIENT, holders_told
+from lab.cluster import CLIENT, Node, holders_told
 from lab.process import run
 from support import ALL_WORDS, SLACK, ClusterTest
 
 VIP = "10.77.0.101/32"
+
+
+def guardians_of(node: Node) -> list[int]:
+    """The guardian processes that the node's daemon has started."""
+    assert node.daemon is not None
+    found = run("ps", "-e", "-o", "pid=,ppid=,comm=").stdout.splitlines()
+    daemons = {node.daemon.pid}
+    rows = [row.split(None, 2) for row in found]
+    # The daemon may run below the process that entered its namespace.
+    daemons |= {int(pid) for pid, parent, _ in rows if int(parent) in daemons}
+    return [int(p) for p, parent, name in rows if int(parent) in daemons and "guard" in name]
 
 
 class Forming(ClusterTest):
@@ -143,6 +156,43 @@ class Faults(ClusterTest):
         cluster.nodes["web1"].wait()
         cluster.wait_for("no managed address left", cluster.problems)
         self.check_only_managed_addresses_went("web1")
+
+    def test_what_a_dead_pair_left_is_removed_by_the_next_start(self) -> None:
+        cluster = self.form(nodes=2, vips=4)
+        node = cluster.nodes["web1"]
+        held = [vif["name"] for vif in (node.status() or {})["vifs"] if vif["holder"] == "web1"]
+        self.assertTrue(held)
+        guardians = guardians_of(node)
+        self.assertEqual(len(guardians), 1, "one daemon has one guardian")
+        for process in guardians:
+            os.kill(process, signal.SIGSTOP)
+        node.signal(signal.SIGKILL)
+        node.wait()
+        for process in guardians:
+            os.kill(process, signal.SIGKILL)
+        cluster.start("web1")
+        cluster.wait_settled("after the start over what was left")
+        node.signal(signal.SIGTERM)
+        node.wait()
+        cluster.wait_settled("without web1")
+        left = node.host.run("ip", "-o", "address", "show", "dev", "eth0")
+        for address in held:
+            self.assertNotIn(f" {address}/", left)
+
+    def test_an_address_of_the_host_is_not_taken_for_ours(self) -> None:
+        cluster = self.form(nodes=2, vips=2)
+        node = cluster.nodes["web1"]
+        node.signal(signal.SIGTERM)
+        node.wait()
+        cluster.wait_settled("without web1")
+        cluster.nodes["web2"].signal(signal.SIGTERM)
+        cluster.nodes["web2"].wait()
+        node.host.run("ip", "address", "add", VIP, "dev", "eth0")
+        shutil.rmtree(node.directory / "state")
+        node.start()
+        self.assertEqual(node.wait(), 1)
+        self.assertIn("wackamole did not put it there", node.log.read_text())
+        self.assertIn(f" {VIP} ", node.host.run("ip", "-o", "address", "show", "dev", "eth0"))
 
     def test_a_killed_daemon_starts_again(self) -> None:
         cluster = self.form()

@@ -32,6 +32,19 @@ struct LineServerTests {
     return input
   }
 
+  @Test("What stands at the path and is not ours stays: a file, and a socket in use")
+  func foreignPath() throws {
+    let file = try #require(fopen(path, "w"))
+    fclose(file)
+    #expect(throws: SystemError.self) { _ = try UnixListener(path: path) }
+    #expect(access(path, F_OK) == 0)
+    unlink(path)
+    let first = try UnixListener(path: path)
+    #expect(throws: SystemError.self) { _ = try UnixListener(path: path) }
+    _ = try UnixConnection(connectingTo: path)
+    withExtendedLifetime(first) {}
+  }
+
   @Test("A request is answered once, with who asked, and the connection is closed")
   func request() throws {
     let loop = try EventLoop()

@@ -38,13 +38,28 @@ extension Parser {
             advice: "close the set that begins in line \(opening.line) first"
           )
         )
-        parseSet(openedAt: element.location)
+        skipNestedSet(openedAt: element.location)
       } else if let address = managedAddress(element) {
         addresses.append(address)
       }
     }
     if empty { report(emptiness(of: block, advice: "add an address or remove the braces")) }
     draft.virtualInterfaces.append(addresses)
+  }
+
+  /// Reads over a set inside a set, however deep it nests; its fault has been reported.
+  private mutating func skipNestedSet(openedAt opening: SourceLocation) {
+    let block = Block(name: "a set of addresses", opening: opening)
+    var depth = 1
+    while depth > 0 {
+      if let element = takeElement(of: block) {
+        if element.kind == .open { depth += 1 }
+      } else if next.kind == .end || beginsStatement(at: position) {
+        return
+      } else {
+        depth -= 1
+      }
+    }
   }
 
   /// Takes `INTERFACE:ADDRESS/LENGTH[nNET]`; reports what is wrong with it.

@@ -3,7 +3,7 @@
 /// Reads `wackamole.conf` statement by statement; goes on after an error at the next statement.
 struct Parser: Sendable {
   private let tokens: [Token]
-  private var position = 0
+  private(set) var position = 0
   private var collector: DiagnosticCollector
   var draft = Draft()
 
@@ -311,7 +311,7 @@ extension Parser {
 
   /// Whether a statement's first word stands there: one that begins its line, or that `=` or `{`
   /// follows.
-  private func beginsStatement(at position: Int) -> Bool {
+  func beginsStatement(at position: Int) -> Bool {
     let text = tokens[position].text
     guard tokens[position].kind == .word,
       StatementWord(word: text) != nil || LaterStatementWord(word: text) != nil

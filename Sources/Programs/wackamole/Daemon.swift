@@ -56,10 +56,15 @@ final class Daemon {
       loop,
       log
     )
+    let journal = OwnedAddressFile(
+      path: engine.stateDirectory.map { $0 + "/addresses" },
+      next: guardian.table
+    )
+    try Self.refuseForeign(configuration, besides: journal.left)
     hands = try Hands(
       vifs: configuration.virtualInterfaces,
       loop: loop,
-      journal: guardian.table,
+      journal: journal,
       log: log
     )
     ring = try Self.makeRing(engine, configuration.group, loop, log)
@@ -182,6 +187,29 @@ extension Daemon {
         throw StartFailure(
           text:
             "\(address): there is no interface \(address.interface) on this machine; it has \(have)"
+        )
+      }
+    }
+  }
+
+  /// A managed address that stands on its interface, and that no daemon of this state directory put
+  /// there, belongs to the host: it would be held twice as soon as another server holds it.
+  private static func refuseForeign(
+    _ configuration: WackamoleConfiguration,
+    besides left: [InterfaceAddress]
+  ) throws {
+    let (links, present) = try AddressKeeper(journal: nil).snapshot()
+    for address in configuration.virtualInterfaces.flatMap(\.addresses)
+    where !left.contains(address) {
+      let index = links.first { $0.name == address.interface }?.index
+      if present.contains(where: {
+        $0.index == index && $0.prefix.address == address.prefix.address
+      }) {
+        throw StartFailure(
+          text:
+            "\(address) stands on \(address.interface) already, and wackamole did not put it there: "
+            + "remove it (ip address del \(address.prefix) dev \(address.interface)), or take it out "
+            + "of the configuration"
         )
       }
     }
@@ -356,6 +384,7 @@ extension Daemon {
   ) throws -> LineServer {
     let listener: UnixListener
     do {
+      try SmallFile.makeDirectory(of: path)
       listener = try UnixListener(path: path)
     } catch {
       throw StartFailure(text: "cannot serve the control socket: \(error)")

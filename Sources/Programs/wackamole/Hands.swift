@@ -5,6 +5,7 @@ import Capture
 import Failover
 import FailoverNode
 import Logging
+import Machine
 import Netlink
 import Reactor
 
@@ -15,11 +16,15 @@ final class Hands {
     case release
   }
 
-  /// What the kernel was asked for and has not answered.
+  /// One wish, and the changes of addresses that fulfil it.
   private struct Errand {
     let vif: VIFID
     let task: Task
+    let changes: [AddressChange]
   }
+
+  /// The most addresses in one batch for the kernel, so that completions keep coming.
+  private static let mostInBatch = 512
 
   /// Told of what the kernel did and said; set before the loop runs.
   var feed: (FailoverNodeEngine.Event) -> Void = { _ in }
@@ -28,14 +33,18 @@ final class Hands {
   private let injector: FrameInjector
   private let log: Logger
   private var netlink: NetlinkService?
-  private var errands: [NetlinkService.RequestID: Errand] = [:]
+  /// Wishes that have not gone to the kernel, in order.
+  private var waiting: [Errand] = []
+  private var waitingSince: Instant?
+  /// The batch that the kernel has not answered.
+  private var underWay: (request: NetlinkService.RequestID, errands: [Errand])?
   private var links: [UInt32: NetworkLink] = [:]
 
   /// Watches the interfaces that `vifs` use.
   init(
     vifs: [VirtualInterface],
     loop: EventLoop,
-    journal: any AddressJournal,
+    journal: OwnedAddressFile,
     log: Logger
   ) throws {
     var used: [InterfaceName] = []
@@ -50,17 +59,32 @@ final class Hands {
       report: { [unowned self] in report($0) },
       complete: { [unowned self] in complete($0) }
     )
+    removeLeftovers(journal.left)
+    // Wishes of one turn of the loop go to the kernel together.
+    loop.addAlarm(
+      next: { [unowned self] in underWay == nil ? waitingSince : nil },
+      fire: { [unowned self] _ in sendBatch() }
+    )
+  }
+
+  /// Takes away what an earlier daemon left that died together with its guardian.
+  private func removeLeftovers(_ left: [InterfaceAddress]) {
+    guard !left.isEmpty else { return }
+    log.notice("removing what an earlier daemon may have left: \(left.count) addresses")
+    netlink?.adopt(left)
+    netlink?.submit(left.map(AddressChange.remove))
   }
 
   // MARK: - Wishes
 
   func acquire(_ vif: VirtualInterface) {
     let changes = vif.addresses.map { AddressChange.add($0, Self.options(for: $0)) }
-    submit(changes, Errand(vif: vif.id, task: .acquire))
+    wish(Errand(vif: vif.id, task: .acquire, changes: changes))
   }
 
   func release(_ vif: VirtualInterface) {
-    submit(vif.addresses.map(AddressChange.remove), Errand(vif: vif.id, task: .release))
+    let changes = vif.addresses.map(AddressChange.remove)
+    wish(Errand(vif: vif.id, task: .release, changes: changes))
   }
 
   func inject(_ frame: [UInt8], on interface: InterfaceName) {
@@ -72,11 +96,28 @@ final class Hands {
   }
 
   /// Waits until the kernel has done everything asked for.
-  func finish() { netlink?.finish() }
+  func finish() {
+    while !waiting.isEmpty, underWay == nil { sendBatch() }
+    netlink?.finish()
+  }
 
-  private func submit(_ changes: [AddressChange], _ errand: Errand) {
-    guard let request = netlink?.submit(changes) else { return }
-    errands[request] = errand
+  private func wish(_ errand: Errand) {
+    waiting.append(errand)
+    if waitingSince == nil { waitingSince = BootClock.now }
+  }
+
+  /// Sends the first wishes to the kernel in one batch.
+  private func sendBatch() {
+    var (count, addresses) = (0, 0)
+    while count < waiting.count, addresses < Self.mostInBatch {
+      addresses += waiting[count].changes.count
+      count += 1
+    }
+    let errands = Array(waiting[..<count])
+    waiting.removeFirst(count)
+    if waiting.isEmpty { waitingSince = nil }
+    guard let request = netlink?.submit(errands.flatMap(\.changes)) else { return }
+    underWay = (request, errands)
   }
 
   /// A /32 or /128, or a longer prefix without its route, attracts no traffic of the host itself;
@@ -93,11 +134,20 @@ final class Hands {
   // MARK: - What the kernel says
 
   private func complete(_ completion: NetlinkService.Completion) {
-    guard let errand = errands.removeValue(forKey: completion.request) else { return }
-    let failures = completion.outcomes.compactMap { outcome in
+    for error in completion.lost { log.error("an address went along with another: \(error)") }
+    guard let batch = underWay, batch.request == completion.request else { return }
+    underWay = nil
+    var outcomes = completion.outcomes[...]
+    for errand in batch.errands {
+      tell(errand, outcomes.prefix(errand.changes.count))
+      outcomes = outcomes.dropFirst(errand.changes.count)
+    }
+  }
+
+  private func tell(_ errand: Errand, _ outcomes: ArraySlice<ChangeOutcome>) {
+    let failures = outcomes.compactMap { outcome in
       if case .failed(let error) = outcome { error.description } else { nil }
     }
-    for error in completion.lost { log.error("an address went along with another: \(error)") }
     let outcome: FailoverEngine.Outcome =
       failures.isEmpty ? .done : .failed(failures.joined(separator: "; "))
     switch errand.task {

@@ -2,6 +2,7 @@
 
 import Glibc
 package import Logging
+import Synchronization
 
 /// Where the log of a daemon goes, and how a line of it looks.
 package enum LogTarget: Sendable {
@@ -21,7 +22,8 @@ package enum LogTarget: Sendable {
 /// Makes the logger of a daemon.
 package enum DaemonLog {
   package static func make(label: String, target: LogTarget, debug: Bool) -> Logger {
-    var logger = Logger(label: label) { _ in Handler(target: target) }
+    let lines = LogLines()
+    var logger = Logger(label: label) { _ in Handler(target: target, lines: lines) }
     logger.logLevel = debug ? .debug : .info
     return logger
   }
@@ -39,8 +41,23 @@ private func priority(_ level: Logger.Level) -> Int {
   }
 }
 
+/// The lines on standard error, and how many were lost because nobody read them.
+private final class LogLines: Sendable {
+  private let lost = Atomic<Int>(0)
+
+  func write(_ line: String) {
+    let before = lost.exchange(0, ordering: .relaxed)
+    let notice = before > 0 ? "(\(before) lines were lost: standard error was not read)\n" : ""
+    guard Terminal.log(notice + line) else {
+      lost.add(before + 1, ordering: .relaxed)
+      return
+    }
+  }
+}
+
 private struct Handler: LogHandler {
   let target: LogTarget
+  let lines: LogLines
   var logLevel = Logger.Level.info
   var metadata: Logger.Metadata = [:]
 
@@ -53,8 +70,8 @@ private struct Handler: LogHandler {
     // One line is one record: a line feed in a text must not make two of it.
     let text = String(event.message.description.map { $0.isNewline ? " " : $0 })
     switch target {
-    case .terminal: Terminal.error("\(Self.time) \(event.level) \(text)")
-    case .journal: Terminal.error("<\(priority(event.level))>\(text)")
+    case .terminal: lines.write("\(Self.time) \(event.level) \(text)")
+    case .journal: lines.write("<\(priority(event.level))>\(text)")
     case .syslog(let identity):
       Self.send("<\(24 + priority(event.level))>\(identity)[\(getpid())]: \(text)")
     }

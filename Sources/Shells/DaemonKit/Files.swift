@@ -29,6 +29,9 @@ package enum SmallFile {
   package static func readSecret(_ path: String, limit: Int) throws(SystemError) -> [UInt8] {
     var status = stat()
     try SystemError.check(stat(path, &status), "look at \(path)")
+    guard status.st_mode & S_IFMT == S_IFREG else {
+      throw SystemError("use \(path), which is no regular file,", Errno(EINVAL))
+    }
     guard status.st_mode & 0o077 == 0, status.st_uid == geteuid() || status.st_uid == 0 else {
       throw SystemError("trust \(path), which must be root's with mode 0600", Errno(EPERM))
     }
@@ -74,6 +77,11 @@ package enum SmallFile {
     guard mkdir(path, 0o700) == 0 || errno == EEXIST else {
       throw SystemError("make the directory \(path)", .last)
     }
+  }
+
+  /// Makes the directory that a file lies in, as ``makeDirectory(_:)`` does.
+  package static func makeDirectory(of path: String) throws(SystemError) {
+    try makeDirectory(parent(of: path))
   }
 
   private static func parent(of path: String) -> String {

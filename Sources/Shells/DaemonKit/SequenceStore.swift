@@ -73,7 +73,8 @@ package final class SequenceStore {
       throw error
     }
     let digits = bytes.prefix { $0 != UInt8(ascii: "\n") }
-    guard let bound = UInt64(String(decoding: digits, as: UTF8.self)) else {
+    // Far below the limit of the wire, and far above every sequence that was ever in use.
+    guard let bound = UInt64(String(decoding: digits, as: UTF8.self)), bound < 1 << 60 else {
       throw SystemError("find a ring sequence in \(path)", Errno(EINVAL))
     }
     return bound

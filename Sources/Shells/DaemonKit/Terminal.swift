@@ -10,7 +10,19 @@ package enum Terminal {
   /// Writes the text and a line feed to standard error.
   package static func error(_ text: String) { write(text, to: STDERR_FILENO) }
 
-  static func write(_ text: String, to descriptor: CInt) {
+  /// Writes one line of the log, or drops it if standard error is a pipe that nobody empties.
+  ///
+  /// The loop must not wait for a reader. Returns whether the line was written.
+  static func log(_ line: String) -> Bool {
+    var request = pollfd(fd: STDERR_FILENO, events: Int16(POLLOUT), revents: 0)
+    guard poll(&request, 1, 0) == 1 else { return false }
+    // A pipe that is ready takes at least PIPE_BUF bytes without waiting.
+    var bytes = Array(line.utf8.prefix(4_095))
+    bytes.append(UInt8(ascii: "\n"))
+    return bytes.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) } > 0
+  }
+
+  private static func write(_ text: String, to descriptor: CInt) {
     var rest = Array((text.hasSuffix("\n") ? text : text + "\n").utf8)[...]
     while !rest.isEmpty {
       let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }

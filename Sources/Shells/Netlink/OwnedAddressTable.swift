@@ -27,7 +27,7 @@ package final class OwnedAddressTable: AddressJournal {
     case wrongCapacity(UInt32)
   }
 
-  package static let defaultCapacity = 1_024
+  package static let defaultCapacity = 8_192
 
   // Header: magic 0, capacity 8, clean 12. Entry: state 0, family 1, prefix length 2, length of
   // the name 3, interface index 4, generation 8, checksum 12, address 16, name 32. All in the

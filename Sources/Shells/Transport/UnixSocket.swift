@@ -7,6 +7,7 @@ package import Reactor
 package final class UnixListener {
   package let path: String
   let descriptor: Descriptor
+  private var isBound = false
 
   /// Binds and listens.
   ///
@@ -29,11 +30,13 @@ package final class UnixListener {
       result = try UnixPath(path).withSocketAddress { Glibc.bind(fd, $0, $1) }
     }
     try SystemError.check(result, "bind \(path)")
+    isBound = true
     try SystemError.check(chmod(path, mode_t(mode)), "set the mode of \(path)")
     try SystemError.check(listen(fd, 16), "listen on \(path)")
   }
 
-  deinit { unlink(path) }
+  // What stands at the path when binding failed belongs to somebody else.
+  deinit { if isBound { unlink(path) } }
 
   /// Accepts one waiting connection; `nil` when there is none.
   package func accept() throws(SystemError) -> UnixConnection? {
