@@ -132,6 +132,15 @@ class CountingTests(unittest.TestCase):
         self.assertEqual(of_swift_tests(1, end), Outcome(2, 1, 0))
         self.assertEqual(of_integration(0, self.file), Outcome(0, 1, 0))
 
+    def test_a_name_that_speaks_of_skipping_is_not_skipped(self) -> None:
+        output = (
+            '✔ Test "What is skipped is counted" passed after 0.1 seconds.\n'
+            '➜ Test "Needs root" skipped: "not root"\n'
+            "➜ Test plain() skipped.\n"
+            "✔ Test run with 3 tests in 1 suite passed after 0.1 seconds.\n"
+        )
+        self.assertEqual(of_swift_tests(0, output), Outcome(1, 0, 2))
+
     def test_a_run_without_tests_is_a_failure(self) -> None:
         end = "✔ Test run with 0 tests in 0 suites passed after 0.001 seconds.\n"
         self.assertEqual(of_swift_tests(0, end), Outcome(0, 1, 0))

@@ -23,7 +23,7 @@ from typing import Callable, Iterator
 from . import namespaces
 
 RUN = Path("/run")
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 IDENTITY = re.compile(r"(wacklab-(\d+)-\d+)(?:-.*)?")
 
 _numbers = itertools.count(1)

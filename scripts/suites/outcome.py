@@ -11,7 +11,7 @@ from pathlib import Path
 _TEST = r"Test (?!run with |case passing )"
 _PASSED = re.compile(rf"^\S {_TEST}.* passed after ", re.MULTILINE)
 _FAILED = re.compile(rf"^\S {_TEST}.* failed after ", re.MULTILINE)
-_SKIPPED = re.compile(rf"^\S {_TEST}.* skipped", re.MULTILINE)
+_SKIPPED = re.compile(rf"^\S {_TEST}.*[\")] skipped[.:]", re.MULTILINE)
 _TOTAL = re.compile(r"^\S Test run with (\d+) tests? ", re.MULTILINE)
 
 
