@@ -132,8 +132,17 @@ struct RingSequences: Sendable, Equatable {
   private(set) var highest: UInt64
 
   init(stored: UInt64) {
-    let bound = min(stored, WireLimits.ringSequence - 1)
+    let bound = min(stored, WireLimits.ringSequence >> 1)
     (self.stored, asked, highest) = (bound, bound, bound)
+  }
+
+  /// How far a ring sequence may lie above all that were known: more than 80 years of milliseconds,
+  /// for members that start from their clocks.
+  static let longestJump: UInt64 = 1 << 42
+
+  /// Whether the sequence may be in use: one forged number must not use up all that there are.
+  func believes(_ sequence: UInt64) -> Bool {
+    sequence <= highest || sequence - highest <= Self.longestJump
   }
 
   mutating func learn(_ sequence: UInt64) { highest = max(highest, sequence) }

@@ -69,6 +69,9 @@ extension RingEngine.Gather {
   mutating func hear(_ join: Join, in context: inout RingEngine.Context) {
     let sender = join.sender
     guard !failed.contains(sender) else { return context.drop(.joinOfFailed) }
+    guard context.sequences.believes(join.ringSequence) else {
+      return context.drop(.implausibleSequence)
+    }
     guard considered.contains(sender) || !context.peers.isLeftOut(sender, at: context.now) else {
       return context.drop(.leftOut)
     }

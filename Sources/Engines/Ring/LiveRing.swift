@@ -125,7 +125,11 @@ extension LiveRing {
     timers: RingTimers
   ) -> RingEngine.DropReason? {
     guard token.hop > hop else { return .repeatedToken }
-    guard token.sequence >= log.highest, token.aru >= safe else { return .implausibleToken }
+    // Flow control keeps what is ordered within one log of what is safe; more is not believed, and
+    // must not be counted up to.
+    guard token.sequence >= log.highest, token.aru >= safe,
+      token.sequence - log.floor <= 4 * UInt64(MessageLog.limit)
+    else { return .implausibleToken }
     hop = token.hop
     lossAt = now + timers.tokenLoss
     settleRepetition()

@@ -74,6 +74,8 @@ extension RingEngine {
     case repeatedToken
     /// A token whose fields contradict what this member knows.
     case implausibleToken
+    /// A ring sequence too far above all that are known.
+    case implausibleSequence
     /// A join sent before the present ring was agreed on.
     case pastJoin
     /// A join of a member that was found failed in this Gather.
