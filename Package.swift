@@ -90,6 +90,7 @@ let package = Package(
     layer("Values", "Bytes"),
     layer("Values", "Addresses"),
     layer("Values", "GroupModel", ["Machine"]),
+    layer("Values", "ConfigurationText", ["Addresses"]),
 
     // Wire: codecs.
     layer("Wire", "RingWire", values),
@@ -103,7 +104,7 @@ let package = Package(
     layer("Engines", "Groups", values + ["GroupsWire"]),
     layer("Engines", "Failover", values + ["FailoverWire"]),
     layer("Engines", "Announcements", values + ["LinkWire"]),
-    layer("Engines", "Configuration", values),
+    layer("Engines", "Configuration", values + ["ConfigurationText"]),
 
     // Nodes: engines composed, still no I/O.
     layer("Nodes", "GroupNode", values + ["RingWire", "GroupsWire", "Ring", "Groups"]),
@@ -143,7 +144,7 @@ let package = Package(
       in: "Simulation",
       [
         "Machine", "Bytes", "Addresses", "GroupModel", "RingWire", "Ring", "LinkWire",
-        "FailoverWire", "GroupsWire", "Configuration",
+        "FailoverWire", "GroupsWire", "ConfigurationText", "Configuration",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]
     ),
@@ -173,7 +174,8 @@ let package = Package(
       "wackamole",
       [
         "Machine", "Bytes", "Addresses", "GroupModel", "RingWire", "FailoverWire", "LinkWire",
-        "Ring", "Failover", "Announcements", "Configuration", "GroupNode", "FailoverNode",
+        "Ring", "Failover", "Announcements", "ConfigurationText", "Configuration", "GroupNode",
+        "FailoverNode",
         "EmbeddedRing", "Sealing", "Seal", "Reactor", "Transport", "Netlink", "Capture",
         "DaemonKit",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -222,7 +224,7 @@ let package = Package(
       "FailoverNode",
       values + ["FailoverWire", "LinkWire", "Failover", "Announcements", "FailoverNode"]
     ),
-    tests("Configuration", values + ["Configuration"]),
+    tests("Configuration", values + ["ConfigurationText", "Configuration"]),
     tests("Simulation", values + ["RingWire", "Ring", "GroupNode", "FailoverNode", "Worlds"]),
     tests("Sealing", values + ["RingWire", "Sealing"]),
     tests("Seal", ["GroupModel", "RingWire", "Seal"]),

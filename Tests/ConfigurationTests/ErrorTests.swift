@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Configuration
+import ConfigurationText
 import Testing
 
 /// A faulty configuration, and each diagnostic as its place and a part of its text.

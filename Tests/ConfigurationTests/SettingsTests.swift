@@ -2,6 +2,7 @@
 
 import Addresses
 import Configuration
+import ConfigurationText
 import GroupModel
 import Testing
 

@@ -1,13 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Addresses
+import ConfigurationText
 import GroupModel
-
-/// A value and where it was written.
-struct Located<Value: Sendable & Equatable>: Sendable, Equatable {
-  let value: Value
-  let location: SourceLocation
-}
 
 /// What the statements said, before it is known to be complete and consistent.
 struct Draft: Sendable {

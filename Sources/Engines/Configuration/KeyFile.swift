@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import ConfigurationText
 package import GroupModel
 
 /// The file that holds the cluster key: what `Key = PATH` names and the key tool writes.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Addresses
+import ConfigurationText
 import GroupModel
 
 /// What can be judged only once the whole file is read.
@@ -238,7 +239,7 @@ extension Parser {
   private mutating func checkPeers() {
     let peers = draft.peers
     for (index, peer) in peers.enumerated() {
-      if let reason = Self.unreachability(of: peer.value.address) {
+      if let reason = peer.value.address.unreachability {
         report(
           Diagnostic(
             "\(peer.value.address) cannot be a peer's address: it is \(reason)",
@@ -282,16 +283,6 @@ extension Parser {
         + "other machine reaches it"
     }
     return nil
-  }
-
-  private static func unreachability(of address: IPAddress) -> String? {
-    guard !address.isLoopback,
-      let whole = IPPrefix(address: address, length: address.bitWidth)
-    else { return nil }
-    if case .v6(let value) = address, value.isLinkLocal {
-      return "link-local, and does not say on which link"
-    }
-    return whole.unfitness
   }
 
   // MARK: - Time-outs

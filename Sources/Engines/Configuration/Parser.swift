@@ -1,28 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import ConfigurationText
+
 /// Reads `wackamole.conf` statement by statement; goes on after an error at the next statement.
-struct Parser: Sendable {
-  private let tokens: [Token]
-  private(set) var position = 0
+struct Parser: Sendable, TokenReader {
+  let tokens: [Token]
+  var position = 0
   private var collector: DiagnosticCollector
   var draft = Draft()
 
   init(text: [UInt8], file: String) {
     var collector = DiagnosticCollector()
-    if text.count > WackamoleConfiguration.longestText {
-      let start = SourceLocation(file: file, line: 1, column: 1)
-      collector.report(
-        Diagnostic(
-          "the file has \(text.count) bytes, and a configuration may have "
-            + "\(WackamoleConfiguration.longestText)",
-          at: start,
-          advice: "check that this is the right file"
-        )
-      )
-      tokens = [Token(kind: .end, text: "", location: start, startsLine: true)]
-    } else {
-      tokens = Lexer.tokens(of: text, file: file, reportingTo: &collector)
-    }
+    tokens = Lexer.tokens(
+      of: text,
+      file: file,
+      longest: WackamoleConfiguration.longestText,
+      reportingTo: &collector
+    )
     self.collector = collector
   }
 
@@ -118,16 +112,6 @@ extension Parser {
     return unknown(token, as: "statement", among: StatementWord.allCases.map(\.rawValue))
   }
 
-  func unknown(_ token: Token, as kind: String, among known: [String]) -> Diagnostic {
-    let advice =
-      if let near = nearest(to: token.text, among: known) {
-        "did you mean \(near)?"
-      } else {
-        "known are \(known.joined(separator: ", "))"
-      }
-    return Diagnostic("unknown \(kind) \(token.shown)", at: token.location, advice: advice)
-  }
-
   private mutating func parseSpread(at token: Token) throws(Diagnostic) {
     _ = try parseScalar(at: token, named: "Spread") { parser throws(Diagnostic) in
       let value = try parser.takeText("the word embedded")
@@ -196,16 +180,6 @@ struct Block {
 }
 
 extension Parser {
-  /// The token that is read next.
-  var next: Token { tokens[position] }
-
-  /// Reads a token; the end is read again and again.
-  mutating func take() -> Token {
-    let token = tokens[position]
-    if token.kind != .end { position += 1 }
-    return token
-  }
-
   mutating func report(_ diagnostic: Diagnostic) { collector.report(diagnostic) }
 
   /// Runs `body` for the parameter that `token` begins; after an error goes on at the next one.

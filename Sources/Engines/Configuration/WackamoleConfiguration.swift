@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import Addresses
+package import ConfigurationText
 package import GroupModel
 
 /// What `wackamole.conf` says, complete and consistent.

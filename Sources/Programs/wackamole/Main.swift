@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import Configuration
+import ConfigurationText
 import DaemonKit
 import Glibc
 import Logging

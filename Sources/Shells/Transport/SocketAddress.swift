@@ -63,9 +63,6 @@ private func withRebound<Form, Result, Failure: Error>(
 }
 
 extension IPv6Address {
-  /// Whether the address means something on one link only (fe80::/10).
-  var isLinkLocal: Bool { rawValue >> 118 == 0xFE80 >> 6 }
-
   init(_ form: in6_addr) {
     self.init(UInt128(bigEndian: withUnsafeBytes(of: form) { $0.loadUnaligned(as: UInt128.self) }))
   }

@@ -3,6 +3,7 @@
 import Addresses
 import Bytes
 import Configuration
+import ConfigurationText
 import FailoverWire
 import GroupModel
 import GroupsWire

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Addresses
-
 extension IPAddress {
   /// In 224.0.0.0/4 or ff00::/8.
-  var isMulticast: Bool {
+  package var isMulticast: Bool {
     switch self {
     case .v4(let address): address.rawValue >> 28 == 0xE
     case .v6(let address): address.rawValue >> 120 == 0xFF
     }
   }
 
-  var isLoopback: Bool {
+  /// In 127.0.0.0/8, or ::1.
+  package var isLoopback: Bool {
     switch self {
     case .v4(let address): address.rawValue >> 24 == 127
     case .v6(let address): address.rawValue == 1
@@ -19,13 +18,27 @@ extension IPAddress {
   }
 }
 
+extension IPAddress {
+  /// Why other machines cannot reach a daemon at the address; `nil` if they can.
+  ///
+  /// A loopback address is left to those who know whether there are other machines.
+  package var unreachability: String? {
+    guard !isLoopback, let whole = IPPrefix(address: self, length: bitWidth) else { return nil }
+    if case .v6(let value) = self, value.isLinkLocal {
+      return "link-local, and does not say on which link"
+    }
+    return whole.unfitness
+  }
+}
+
 extension IPv6Address {
-  var isLinkLocal: Bool { rawValue >> 118 == 0xFE80 >> 6 }
+  /// Whether the address means something on one link only (fe80::/10).
+  package var isLinkLocal: Bool { rawValue >> 118 == 0xFE80 >> 6 }
 }
 
 extension IPPrefix {
   /// Whether the address lies in the network of the prefix.
-  func covers(_ other: IPAddress) -> Bool {
+  package func covers(_ other: IPAddress) -> Bool {
     switch (address, other) {
     case (.v4(let mine), .v4(let theirs)):
       (mine.rawValue ^ theirs.rawValue) >> UInt32(32 - length) == 0
@@ -36,7 +49,7 @@ extension IPPrefix {
   }
 
   /// Why the address is not that of one host on a network; `nil` if it is.
-  var unfitness: String? {
+  package var unfitness: String? {
     switch address {
     case .v4(let address):
       let hostBits = 32 - length

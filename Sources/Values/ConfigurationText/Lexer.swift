@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// A word or sign of a configuration file.
-struct Token: Sendable, Equatable {
-  enum Kind: Sendable, Equatable {
+package struct Token: Sendable, Equatable {
+  package enum Kind: Sendable, Equatable {
     /// A run of characters without blanks.
     case word
     /// Text that stood in quotes.
@@ -14,15 +14,15 @@ struct Token: Sendable, Equatable {
     case end
   }
 
-  let kind: Kind
+  package let kind: Kind
   /// The characters, without quotes.
-  let text: String
-  let location: SourceLocation
+  package let text: String
+  package let location: SourceLocation
   /// Nothing but blanks precedes the token on its line.
-  let startsLine: Bool
+  package let startsLine: Bool
 
   /// The token as a message shows it: quoted, with blanks and invisible characters made visible.
-  var shown: String {
+  package var shown: String {
     switch kind {
     case .word, .string, .open, .close, .equals: "'\(visible(text))'"
     case .end: "the end of the file"
@@ -31,7 +31,7 @@ struct Token: Sendable, Equatable {
 }
 
 /// Text as a message shows it: on one line, of bounded length, nothing in it invisible.
-func visible(_ text: String) -> String {
+package func visible(_ text: String) -> String {
   var result = ""
   for (count, scalar) in text.unicodeScalars.enumerated() {
     guard count < 64 else { return result + "..." }
@@ -57,7 +57,7 @@ func visible(_ text: String) -> String {
 /// `#` starts a comment, outside quotes. Braces and `=` are tokens wherever they stand outside
 /// quotes. Quotes are `"` or `'`, hold no escapes, and end on their line. Bytes that are no text
 /// are reported, once for each run of them, and left out.
-struct Lexer: Sendable {
+package struct Lexer: Sendable {
   private let file: String
   private var bytes: IndexingIterator<[UInt8]>
   private var decoder = Unicode.UTF8.ForwardParser()
@@ -68,11 +68,24 @@ struct Lexer: Sendable {
   private var startsLine = true
   private var tokens: [Token] = []
 
-  static func tokens(
+  /// The tokens of a file; of one of more than `longest` bytes, which is reported, the end alone.
+  package static func tokens(
     of text: [UInt8],
     file: String,
+    longest: Int,
     reportingTo collector: inout DiagnosticCollector
   ) -> [Token] {
+    guard text.count <= longest else {
+      let start = SourceLocation(file: file, line: 1, column: 1)
+      collector.report(
+        Diagnostic(
+          "the file has \(text.count) bytes, and a configuration may have \(longest)",
+          at: start,
+          advice: "check that this is the right file"
+        )
+      )
+      return [Token(kind: .end, text: "", location: start, startsLine: true)]
+    }
     var lexer = Lexer(text: text, file: file)
     lexer.advance(reportingTo: &collector)
     while lexer.scan(reportingTo: &collector) {}

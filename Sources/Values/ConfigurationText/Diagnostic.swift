@@ -14,7 +14,9 @@ package struct SourceLocation: Sendable, Hashable, Comparable {
   }
 
   /// The place `count` characters to the right.
-  func advanced(by count: Int) -> Self { Self(file: file, line: line, column: column + count) }
+  package func advanced(by count: Int) -> Self {
+    Self(file: file, line: line, column: column + count)
+  }
 
   package static func < (lhs: Self, rhs: Self) -> Bool {
     (lhs.file, lhs.line, lhs.column) < (rhs.file, rhs.line, rhs.column)
@@ -63,11 +65,13 @@ extension Diagnostics: CustomStringConvertible {
 }
 
 /// Gathers diagnostics up to the limit.
-struct DiagnosticCollector: Sendable {
+package struct DiagnosticCollector: Sendable {
   private var list: [Diagnostic] = []
   private var omitted = 0
 
-  mutating func report(_ diagnostic: Diagnostic) {
+  package init() {}
+
+  package mutating func report(_ diagnostic: Diagnostic) {
     if list.count < Diagnostics.limit {
       list.append(diagnostic)
     } else {
@@ -76,10 +80,20 @@ struct DiagnosticCollector: Sendable {
   }
 
   /// Whether anything was reported.
-  var foundAny: Bool { !list.isEmpty }
+  package var foundAny: Bool { !list.isEmpty }
 
   /// What was reported, in the order of the file.
-  var diagnostics: Diagnostics {
+  package var diagnostics: Diagnostics {
     Diagnostics(list: list.sorted { $0.location < $1.location }, omitted: omitted)
+  }
+}
+
+/// A value and where it was written.
+package struct Located<Value: Sendable & Equatable>: Sendable, Equatable {
+  package let value: Value
+  package let location: SourceLocation
+
+  package init(value: Value, location: SourceLocation) {
+    (self.value, self.location) = (value, location)
   }
 }
