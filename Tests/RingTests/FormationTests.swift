@@ -180,4 +180,25 @@ struct FormationTests {
     }
     #expect(time.map { $0 <= .milliseconds(1) } == true, "\(String(describing: time))")
   }
+
+  @Test("The idle token rests at who sent last", arguments: ["a", "b", "c"] as [NodeID])
+  func rest(node: NodeID) {
+    var cluster = Cluster(["a", "b", "c"])
+    cluster.start(cluster.roster)
+    cluster.advance(.milliseconds(513))
+    cluster.submit("first", at: node)
+    cluster.advance(.milliseconds(200))
+    let hurries = cluster[node].sent.count { $0.kind == .hurry }
+    cluster.submit("second", at: node)
+    // It needs nobody else: the token is here.
+    #expect(cluster.texts(node) == ["first", "second"])
+    cluster.advance(.milliseconds(1))
+    #expect(cluster.roster.nodes.allSatisfy { cluster.texts($0) == ["first", "second"] })
+    #expect(cluster[node].sent.count { $0.kind == .hurry } == hurries)
+    // Who sends next gets it within a rotation, and keeps it.
+    let other: NodeID = node == "a" ? "b" : "a"
+    cluster.submit("third", at: other)
+    cluster.advance(.milliseconds(1))
+    #expect(cluster.roster.nodes.allSatisfy { cluster.texts($0) == ["first", "second", "third"] })
+  }
 }

@@ -27,6 +27,8 @@ struct LiveRing: Sendable, Equatable {
 
   // The token.
   private(set) var hop: UInt64 = 0
+  /// Where the token rests while nobody sends: at the last sender, else at the representative.
+  private(set) var restingPlace: NodeID
   /// The token last passed, as long as nothing shows that it arrived.
   private var unproven: Token?
   private(set) var repeatAt: Instant?
@@ -64,12 +66,14 @@ struct LiveRing: Sendable, Equatable {
     (self.me, self.lossAt) = (me, lossAt)
     successor = members.successor(of: me) ?? me
     others = members.removing(me)
+    restingPlace = id.representative
     obligations = [me]
     assembler = Assembler(senders: members, longestMessage: longestMessage)
   }
 
   var isRepresentative: Bool { id.representative == me }
   var isAlone: Bool { others.isEmpty }
+  var isRestingPlace: Bool { restingPlace == me }
 
   func incarnation(of node: NodeID) -> Incarnation? {
     guard let index = members.index(of: node) else { return nil }
@@ -96,6 +100,7 @@ extension LiveRing {
   /// Takes the next place in the order and keeps the message.
   mutating func originate(_ content: DataPacket.Content, on token: inout Token) -> DataPacket {
     token.sequence += 1
+    token.lastSender = me
     _ = log.insert(MessageLog.Entry(originator: me, content: content), at: token.sequence)
     return DataPacket(
       sender: me,
@@ -131,6 +136,7 @@ extension LiveRing {
       token.sequence - log.floor <= 4 * UInt64(MessageLog.limit)
     else { return .implausibleToken }
     hop = token.hop
+    rest(by: token)
     lossAt = now + timers.tokenLoss
     settleRepetition()
     return nil
@@ -223,9 +229,15 @@ extension LiveRing {
     token.sender = me
     token.hop += 1
     hop = token.hop
+    rest(by: token)
     passedAt = now
     unproven = token
     repeatAt = now + timers.tokenRetransmit
+  }
+
+  private mutating func rest(by token: Token) {
+    guard let last = token.lastSender, members.contains(last) else { return }
+    restingPlace = last
   }
 
   /// The token to repeat, if that is due.

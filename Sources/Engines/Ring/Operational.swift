@@ -30,7 +30,7 @@ extension RingEngine {
       case departed
     }
 
-    /// The idle token, kept by the representative; in a ring of one it never leaves.
+    /// The idle token, kept where it rests; in a ring of one it never leaves.
     var held: Token?
     var releaseAt: Instant
     private var announceAt: Instant
@@ -46,7 +46,7 @@ extension RingEngine {
     private var lastOwn: UInt64 = 0
     private var departBy: Instant?
 
-    /// Rotations that bring nothing before the representative keeps the token.
+    /// Rotations that bring nothing before the token rests.
     static let patience = 2
     /// The most packets that follow the token (ICDCS 2016).
     static let acceleratedWindow = 20
@@ -88,14 +88,25 @@ extension RingEngine.Operational {
     }
     if !context.home.isAlone, context.broadcastAt + context.timers.beacon <= now {
       context.broadcastAt = now
-      let beacon = Beacon(sender: context.me, ring: context.home.id)
-      context.multicast(.beacon(beacon), to: context.home.others)
+      beacon(in: &context)
     }
     if context.announces, announceAt <= now {
       announceAt = now + context.jittered(context.timers.announcement)
       context.announce(to: context.settings.configured.subtracting(context.home.members))
     }
     return departure(in: context)
+  }
+}
+
+extension RingEngine.Operational {
+  /// Shows that this member lives to all that have not just heard it: the successor hears the token.
+  private func beacon(in context: inout RingEngine.Context) {
+    let home = context.home
+    let isHeard = home.passedAt.map { context.now - $0 < context.timers.beacon / 2 } ?? false
+    let silent = isHeard ? home.others.removing(home.successor) : home.others
+    guard !silent.isEmpty else { return }
+    let beacon = Beacon(sender: context.me, ring: context.home.id)
+    context.multicast(.beacon(beacon), to: silent)
   }
 }
 
@@ -171,7 +182,7 @@ extension RingEngine.Operational {
     context.home.updateAru(of: &token)
     context.home.updateSafe(received: received.aru)
     let isIdle = quietVisits >= Self.patience && batch.isEmpty && context.outbox.isEmpty
-    if mayHold, isIdle, trust == .sure, context.home.isRepresentative {
+    if mayHold, isIdle, trust == .sure, context.home.isRestingPlace {
       held = received
       releaseAt = context.now + context.timers.idleHold
     } else {
@@ -283,7 +294,7 @@ extension RingEngine.Operational {
     guard trust == .sure else { return }
     if held != nil {
       release(in: &context)
-    } else if !context.home.isRepresentative, !hasHurried, quietVisits > 0 {
+    } else if !context.home.isRestingPlace, !hasHurried, quietVisits > 0 {
       hurry(in: &context)
     }
   }
@@ -291,11 +302,11 @@ extension RingEngine.Operational {
   private mutating func hurry(in context: inout RingEngine.Context) {
     hasHurried = true
     let hurry = Hurry(sender: context.me, ring: context.home.id)
-    context.emit(.send(.hurry(hurry), to: context.home.id.representative))
+    context.emit(.send(.hurry(hurry), to: context.home.restingPlace))
   }
 
   mutating func take(_: Hurry, in context: inout RingEngine.Context) {
-    guard context.home.isRepresentative else { return context.drop(.idleHurry) }
+    guard context.home.isRestingPlace else { return context.drop(.idleHurry) }
     guard held != nil else {
       isHurried = true
       return
@@ -308,7 +319,7 @@ extension RingEngine.Operational {
     departBy = context.now + context.timers.tokenLoss
     if held != nil {
       release(in: &context)
-    } else if !context.home.isRepresentative {
+    } else if !context.home.isRestingPlace {
       hurry(in: &context)
     }
     return departure(in: context)

@@ -17,6 +17,8 @@ package struct Token: Sendable, Equatable {
   package var aru: UInt64
   /// Who lowered `aru`, and alone may raise it; `nil` if it equals `sequence`.
   package var aruHolder: NodeID?
+  /// Who ordered a packet last: the idle token rests there; `nil` if nobody has on this ring.
+  package var lastSender: NodeID?
   /// Packets sent in the last rotation, retransmissions included.
   package var sent: UInt32
   /// Packets retransmitted in the last rotation.
@@ -28,7 +30,7 @@ package struct Token: Sendable, Equatable {
 
   package init(sender: NodeID, ring: RingID) {
     (self.sender, self.ring) = (sender, ring)
-    (hop, sequence, aru, aruHolder) = (0, 0, 0, nil)
+    (hop, sequence, aru, aruHolder, lastSender) = (0, 0, 0, nil, nil)
     (sent, retransmitted, backlog, requests) = (0, 0, 0, [])
   }
 }
@@ -54,6 +56,7 @@ extension Token {
     aru = try reader.readSequence()
     guard aru <= sequence else { throw .malformed(field: "aru") }
     aruHolder = try reader.readOptionalNode()
+    lastSender = try reader.readOptionalNode()
     sent = try reader.read()
     retransmitted = try reader.read()
     backlog = try reader.read()
@@ -78,6 +81,7 @@ extension Token {
     writer.write(sequence)
     writer.write(aru)
     writer.write(aruHolder)
+    writer.write(lastSender)
     writer.write(sent)
     writer.write(retransmitted)
     writer.write(backlog)

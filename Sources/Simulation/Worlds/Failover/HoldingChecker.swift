@@ -23,6 +23,9 @@ package struct HoldingChecker: Sendable {
   private var adding: [HostSet]
   /// For each VIF and host: with whom it shares the VIF since a merge.
   private var conflicts: [HostSet]
+  /// For each host: those with which it was in one view at one time, and moved together since. Who
+  /// comes out of a merge a few views later than another was in none of them at the same time.
+  private var companions: [HostSet]
   /// For each VIF and host: since when it owes an announcement.
   private var owed: [Span?]
 
@@ -31,6 +34,7 @@ package struct HoldingChecker: Sendable {
     views = Array(repeating: nil, count: cast.count)
     present = Array(repeating: HostSet(), count: vifs)
     adding = present
+    companions = Array(repeating: HostSet(), count: cast.count)
     conflicts = Array(repeating: HostSet(), count: vifs * cast.count)
     owed = Array(repeating: nil, count: vifs * cast.count)
   }
@@ -41,11 +45,17 @@ package struct HoldingChecker: Sendable {
   package mutating func view(_ id: ViewID, at host: Int, together: HostSet) {
     fold(1, host, Int(truncatingIfNeeded: id.epoch))
     views[host] = id
+    for other in companions[host].subtracting(together) { part(host, other) }
+    let old = companions[host]
+    for other in component(of: host) {
+      companions[host].insert(other)
+      companions[other].insert(host)
+    }
     for vif in 0..<vifs {
       owed[place(vif, host)] = nil
       guard has(vif, host) else { continue }
       for other in component(of: host) where has(vif, other) {
-        if together.contains(other), !conflicts[place(vif, host)].contains(other) {
+        if old.contains(other), !conflicts[place(vif, host)].contains(other) {
           report(.twoHolders, vif, host, other, "both hold it in view \(id), and came together")
         }
         if !conflicts[place(vif, host)].contains(other) { counters.conflicts += 1 }
@@ -59,6 +69,7 @@ package struct HoldingChecker: Sendable {
   package mutating func detach(_ host: Int) {
     fold(2, host, 0)
     views[host] = nil
+    for other in companions[host] { part(host, other) }
     for vif in 0..<vifs { end(vif, host) }
   }
 
@@ -166,6 +177,11 @@ package struct HoldingChecker: Sendable {
   private func component(of host: Int) -> HostSet {
     guard let view = views[host] else { return HostSet() }
     return HostSet(cast.everyone.filter { $0 != host && views[$0] == view })
+  }
+
+  private mutating func part(_ host: Int, _ other: Int) {
+    companions[host].remove(other)
+    companions[other].remove(host)
   }
 
   private mutating func end(_ vif: Int, _ host: Int) {
