@@ -97,6 +97,7 @@ let package = Package(
     layer("Wire", "GroupsWire", values),
     layer("Wire", "FailoverWire", values),
     layer("Wire", "LinkWire", values),
+    layer("Wire", "SessionWire", values),
 
     // Engines: pure state machines.
     layer("Engines", "Ring", values + ["RingWire"]),
@@ -207,6 +208,13 @@ let package = Package(
     tests("FailoverWire", values + ["FailoverWire"]),
     tests("LinkWire", values + ["LinkWire"]),
     tests("GroupsWire", values + ["GroupsWire"]),
+    .target(
+      name: "Transcripts",
+      path: "Tests/Transcripts",
+      exclude: ["Recorded"],
+      swiftSettings: common
+    ),
+    tests("SessionWire", values + ["SessionWire", "Transcripts"]),
     tests("Groups", values + ["GroupsWire", "Groups"]),
     .target(
       name: "GroupConformance",

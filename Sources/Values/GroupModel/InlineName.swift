@@ -28,6 +28,28 @@ package struct InlineName: Sendable, Hashable, Comparable {
     (high, low) = (UInt128(bigEndian: words.high), UInt128(bigEndian: words.low))
   }
 
+  /// The name of no bytes.
+  package static let empty = InlineName(high: 0, low: 0)
+
+  private init(high: UInt128, low: UInt128) { (self.high, self.low) = (high, low) }
+
+  /// The bytes as two big-endian integers, padded with zeros to 32.
+  package var words: (high: UInt128, low: UInt128) { (high, low) }
+
+  /// This name and another behind it, cut at ``capacity`` bytes.
+  package func appending(_ other: Self) -> Self {
+    let bits = 8 * count
+    let (high, low) =
+      bits < 128
+      ? (
+        high | other.high >> bits,
+        low | other.low >> bits | (bits > 0 ? other.high << (128 - bits) : 0)
+      )
+      : (high, low | other.high >> (bits - 128))
+    // The last of 32 bytes is never part of a name.
+    return Self(high: high, low: low & ~0xFF)
+  }
+
   /// The first byte; zero if there is none.
   package var first: UInt8 { UInt8(truncatingIfNeeded: high >> 120) }
 
