@@ -113,7 +113,7 @@ package struct Surroundings<Errand: Sendable>: Sendable {
 
 /// What a world's agenda holds.
 enum Item<Errand: Sendable>: Sendable {
-  case arrival(Packet, from: Int, to: Int)
+  case arrival(Parcel, from: Int, to: Int)
   /// The alarm that a host set; void unless it is still the one set last.
   case alarm(host: Int)
   /// Storage is done; void unless the host still waits for this.
@@ -123,6 +123,8 @@ enum Item<Errand: Sendable>: Sendable {
   case start(host: Int)
   case fault
   case strike(Fault)
+  /// Some host other than this one is cut off.
+  case spring(sparing: Int)
   case mend(Repair)
   case errand(Errand)
 }

@@ -34,6 +34,7 @@ extension World {
     counters.faults += 1
     switch fault {
     case .partition: partition()
+    case .shatter: shatter()
     case .isolation: separate(HostSet([anyHost()]), for: duration())
     case .oneWay: cutOneWay()
     case .clog: clog()
@@ -50,7 +51,8 @@ extension World {
     case .heal:
       world.tell(nil, "all cuts are mended")
       network.heal()
-    case .mute: mute()
+    case .mute: mute(isBait: false)
+    case .ambush: mute(isBait: true)
     case .burst:
       if let host = world.chance.pick(world.awake) { scene.burst(host: host, in: &world) }
     }
@@ -71,6 +73,20 @@ extension World {
     }
   }
 
+  private mutating func shatter() {
+    guard hosts.count >= 3 else { return partition() }
+    var parts = [HostSet(), HostSet(), HostSet()]
+    var rest = world.cast.everyone
+    // None of the parts is empty.
+    for place in 0..<hosts.count {
+      guard let host = world.chance.pick(rest) else { break }
+      rest.remove(host)
+      parts[place < parts.count ? place : world.chance.below(parts.count)].insert(host)
+    }
+    let lasts = world.climate.tokenLoss * 2 + duration()
+    for part in parts.dropLast() { separate(part, for: lasts) }
+  }
+
   private mutating func separate(_ part: HostSet, for lasts: Span) {
     world.tell(nil, "\(world.cast.text(part)) cut off for \(lasts)")
     counters.cuts += 1
@@ -86,14 +102,25 @@ extension World {
     world.agenda.add(.mend(.link(from: from, to: to)), at: world.now + duration())
   }
 
-  private mutating func mute() {
+  private mutating func mute(isBait: Bool) {
     guard let host = world.chance.pick(world.awake) else { return }
+    if isBait {
+      bait = host
+      for other in world.awake where other != host { scene.burst(host: other, in: &world) }
+    }
     world.tell(host, "sends messages in vain")
     mutes.insert(host)
     scene.burst(host: host, in: &world)
     let rotation = world.climate.latency * world.cast.count
     let lasts = world.chance.within(rotation...rotation * 12)
     world.agenda.add(.mend(.voice(host)), at: world.now + lasts)
+  }
+
+  mutating func spring(sparing host: Int) {
+    var others = world.awake
+    others.remove(host)
+    guard let prey = world.chance.pick(others) else { return }
+    separate(HostSet([prey]), for: duration())
   }
 
   private mutating func clog() {
@@ -209,6 +236,7 @@ extension World {
     network.heal()
     network.loss = 0
     mutes = HostSet()
+    bait = nil
     if world.chance.happens(percent: 25) {
       dead = HostSet(hosts.indices.filter { _ in world.chance.happens(percent: 40) })
       if dead == world.cast.everyone { dead = HostSet() }

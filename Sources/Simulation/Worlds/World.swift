@@ -18,6 +18,8 @@ package struct World<S: Scene> {
   var dead = HostSet()
   /// Hosts whose messages reach nobody.
   var mutes = HostSet()
+  /// The mute host whose absence is to be recovered from under trouble.
+  var bait: Int?
   private let effects = Effects<S.Engine.Effect>()
   private var stalled: (at: Span, steps: Int) = (.zero, 0)
 
@@ -130,13 +132,14 @@ package struct World<S: Scene> {
 
   private mutating func handle(_ item: Item<S.Errand>) {
     switch item {
-    case .arrival(let packet, let from, let to): arrive(packet, from: from, to: to)
+    case .arrival(let parcel, let from, let to): arrive(parcel, from: from, to: to)
     case .alarm(let host): ring(host)
     case .stored(let host, let ticket): finishWrite(ticket, of: host)
     case .resume(let host, let ticket): resume(host, ticket: ticket)
     case .start(let host): start(host)
     case .fault: strikeByChance()
     case .strike(let fault): if world.isTroubled { strike(fault) }
+    case .spring(let host): if world.isTroubled { spring(sparing: host) }
     case .mend(let repair): mend(repair)
     case .errand(let errand):
       if let (host, event) = scene.run(errand, in: &world) { feed(event, to: host) }
@@ -181,27 +184,27 @@ package struct World<S: Scene> {
     hosts[host].alarm = .never
   }
 
-  private mutating func arrive(_ packet: Packet, from: Int, to: Int) {
+  private mutating func arrive(_ parcel: Parcel, from: Int, to: Int) {
     if world.climate.cutsInFlight, !network.reaches(to, from: from) { return }
     switch hosts[to].condition {
     case .down: return
-    case .running: feed(scene.event(.received(packet)), to: to)
+    case .running: feed(scene.event(.received(parcel.packet)), to: to)
     case .still:
       guard hosts[to].buffer.count < Host<S.Engine>.bufferLimit else { return }
-      hosts[to].buffer.append(packet)
+      hosts[to].buffer.append(parcel.packet)
     }
   }
 
   private mutating func ring(_ host: Int) {
     guard hosts[host].alarm == world.now, hosts[host].condition == .running else { return }
     hosts[host].alarm = .never
-    guard let deadline = hosts[host].place?.pointer.pointee.nextDeadline else { return }
+    guard let deadline = hosts[host].place?.nextDeadline else { return }
     if deadline <= hosts[host].clock.instant(at: world.now) { advance(host) } else { arm(host) }
   }
 
   private mutating func arm(_ host: Int) {
     guard hosts[host].condition == .running,
-      let deadline = hosts[host].place?.pointer.pointee.nextDeadline
+      let deadline = hosts[host].place?.nextDeadline
     else { return }
     let due = max(world.now, hosts[host].clock.time(of: deadline))
     guard due < hosts[host].alarm else { return }
@@ -230,7 +233,7 @@ package struct World<S: Scene> {
       early -= 1
     }
     hosts[host].alarm = .never
-    if let deadline = hosts[host].place?.pointer.pointee.nextDeadline,
+    if let deadline = hosts[host].place?.nextDeadline,
       deadline <= hosts[host].clock.instant(at: world.now)
     {
       advance(host)
@@ -287,10 +290,11 @@ package struct World<S: Scene> {
   private mutating func fulfil(_ demand: Demand, of host: Int) {
     switch demand {
     case .send(let packet, let node):
-      if let to = world.cast.host(node) { transmit(packet, from: host, to: to) }
+      if let to = world.cast.host(node) { transmit(Parcel(packet), from: host, to: to) }
     case .multicast(let packet, let roster):
+      let parcel = Parcel(packet)
       for node in roster.nodes {
-        if let to = world.cast.host(node), to != host { transmit(packet, from: host, to: to) }
+        if let to = world.cast.host(node), to != host { transmit(parcel, from: host, to: to) }
       }
     case .store(let bound): write(bound, by: host)
     case .drain: hosts[host].wantsDrain = true
@@ -303,10 +307,11 @@ package struct World<S: Scene> {
     }
   }
 
-  private mutating func transmit(_ packet: Packet, from: Int, to: Int) {
+  private mutating func transmit(_ parcel: Parcel, from: Int, to: Int) {
     counters.datagrams += 1
-    if packet.kind == .commitToken { aim() }
-    if packet.kind == .data,
+    let kind = parcel.packet.kind
+    if kind == .commitToken { aim() }
+    if kind == .data,
       mutes.contains(from)
         || !world.isTroubled && world.chance.happens(perMillion: world.climate.calmLoss)
     {
@@ -316,7 +321,7 @@ package struct World<S: Scene> {
     repeat {
       let arrival = network.arrival(from: from, to: to, at: world.now, drawing: &world.chance)
       if let arrival {
-        world.agenda.add(.arrival(packet, from: from, to: to), at: arrival)
+        world.agenda.add(.arrival(parcel, from: from, to: to), at: arrival)
       } else {
         counters.lost += 1
       }
@@ -325,7 +330,16 @@ package struct World<S: Scene> {
 
   /// Lets a fault strike while a ring is being formed, now and then.
   private mutating func aim() {
-    guard world.isTroubled, world.chance.happens(percent: world.climate.aim),
+    guard world.isTroubled else { return }
+    if let host = bait, !mutes.contains(host) {
+      bait = nil
+      let rotation = world.climate.latency * world.cast.count
+      world.agenda.add(
+        .spring(sparing: host),
+        at: world.now + world.chance.within(rotation...rotation * 10)
+      )
+    }
+    guard world.chance.happens(percent: world.climate.aim),
       let fault = drawFault()
     else { return }
     // Commit takes two rotations, Recovery six or more.

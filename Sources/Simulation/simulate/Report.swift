@@ -19,9 +19,46 @@ struct Report: Sendable {
     failures += other.failures
   }
 
+  /// One line that `scripts/simulate --sum` adds to others: what ran, and all that was counted.
+  func line(of layer: Counters.Layer, run: Run, took: Duration) -> String {
+    let rows = counters.rows(of: layer)
+    let fields: [(String, String)] = [
+      ("layer", Self.quoted("\(layer)")), ("commit", Self.quoted(run.commit)),
+      ("nodes", run.nodes.map { "\($0)" } ?? "null"), ("seed", "\(run.seed)"),
+      ("seeds", "\(run.seeds)"), ("seconds", "\(Self.seconds(took))"),
+      ("slowestSettling", "\(counters.slowestSettling)"),
+      ("counters", Self.object(rows.map { ($0.name, "\($0.value)") })),
+      ("minimums", Self.object(rows.map { ($0.name, "\($0.perThousand)") })),
+      ("violations", "[" + failures.map(Self.quoted).joined(separator: ",") + "]"),
+    ]
+    return Self.object(fields)
+  }
+
+  private static func object(_ fields: [(String, String)]) -> String {
+    "{" + fields.map { quoted($0.0) + ":" + $0.1 }.joined(separator: ",") + "}"
+  }
+
+  /// A JSON string (RFC 8259, section 7).
+  private static func quoted(_ text: String) -> String {
+    var quoted = "\""
+    for scalar in text.unicodeScalars {
+      switch scalar {
+      case "\"", "\\": quoted += "\\\(scalar)"
+      case "\n": quoted += "\\n"
+      case "\u{0}"..."\u{1F}": quoted += " "
+      default: quoted.unicodeScalars.append(scalar)  // not ours: all of Unicode
+      }
+    }
+    return quoted + "\""
+  }
+
+  private static func seconds(_ duration: Duration) -> Double {
+    Double(duration.components.seconds) + Double(duration.components.attoseconds) / 1e18
+  }
+
   /// The counters, each with its minimum, and the pace.
   func text(of layer: Counters.Layer, took: Duration) -> String {
-    let seconds = Double(took.components.seconds) + Double(took.components.attoseconds) / 1e18
+    let seconds = Self.seconds(took)
     let pace = Double(counters.worlds) / max(seconds, 0.001)
     let rows = counters.rows(of: layer)
     let width = rows.map(\.name.count).max() ?? 0
@@ -38,6 +75,14 @@ struct Report: Sendable {
     )
     return lines.joined(separator: "\n")
   }
+}
+
+/// Which worlds a run was to go through, and of which program.
+struct Run: Sendable {
+  let seed: UInt64
+  let seeds: UInt64
+  let nodes: Int?
+  let commit: String
 }
 
 /// Writes lines to a file, which is replaced.

@@ -34,6 +34,12 @@ struct Simulate: AsyncParsableCommand {
   @Option(help: "Write what happened to this file; only with --seeds 1.")
   var transcript: String?
 
+  @Flag(help: "Write one line for scripts/simulate --sum instead of the table.")
+  var json = false
+
+  @Option(help: .hidden)
+  var commit = "unknown"
+
   func validate() throws {
     guard seeds > 0 else { throw ValidationError("--seeds must be at least 1") }
     guard seed.addingReportingOverflow(seeds).overflow == false else {
@@ -58,7 +64,13 @@ struct Simulate: AsyncParsableCommand {
     } else {
       report = await runAll(of: campaign)
     }
-    print(report.text(of: campaign.layer, took: began.duration(to: clock.now)))
+    let took = began.duration(to: clock.now)
+    if json {
+      let run = Run(seed: seed, seeds: seeds, nodes: nodes, commit: commit)
+      print(report.line(of: campaign.layer, run: run, took: took))
+    } else {
+      print(report.text(of: campaign.layer, took: took))
+    }
     if !report.failures.isEmpty { throw ExitCode(1) }
   }
 
@@ -83,7 +95,7 @@ struct Simulate: AsyncParsableCommand {
       }
       for _ in 0..<jobs { launch() }
       for await report in group {
-        for failure in report.failures { print(failure) }
+        if !json { for failure in report.failures { print(failure) } }
         total.add(report)
         launch()
       }

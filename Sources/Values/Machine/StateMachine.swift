@@ -19,23 +19,25 @@ package protocol StateMachine: Sendable, Equatable {
 }
 
 /// Effects in the order in which they are to be performed; the storage is reused between events.
+///
+/// Inlinable: generic code in other modules would copy each effect through its metadata.
 package struct EffectQueue<Effect: Sendable>: Sendable {
-  package private(set) var effects: [Effect] = []
+  @usableFromInline package internal(set) var effects: [Effect] = []
 
-  package init() {}
+  @inlinable package init() {}
 
-  package var isEmpty: Bool { effects.isEmpty }
+  @inlinable package var isEmpty: Bool { effects.isEmpty }
 
-  package mutating func append(_ effect: Effect) { effects.append(effect) }
+  @inlinable package mutating func append(_ effect: Effect) { effects.append(effect) }
 
   /// Returns the queued effects and leaves the queue empty.
-  package mutating func takeAll() -> [Effect] {
+  @inlinable package mutating func takeAll() -> [Effect] {
     defer { effects.removeAll(keepingCapacity: true) }
     return effects
   }
 
   /// Performs the queued effects in order; what `body` appends to another queue is not seen here.
-  package mutating func drain(_ body: (Effect) -> Void) {
+  @inlinable package mutating func drain(_ body: (Effect) -> Void) {
     for effect in effects { body(effect) }
     effects.removeAll(keepingCapacity: true)
   }

@@ -105,11 +105,11 @@ package struct Counters: Sendable, Equatable {
     ("regular configurations", 1_000, \.configurations),
     ("transitional configurations", 1_000, \.transitions),
     ("merges", 500, \.merges),
-    ("three-way merges", 100, \.threeWayMerges),
+    ("three-way merges", 50, \.threeWayMerges),
     ("recoveries with rebroadcast", 500, \.recoveriesWithRebroadcast),
     ("recoveries past holes", 100, \.recoveriesPastHoles),
     ("recoveries with holes", 100, \.recoveriesWithHoles),
-    ("deliveries after a hole by obligation", 50, \.obligationsKept),
+    ("deliveries after a hole by obligation", 10, \.obligationsKept),
     ("changes during Commit", 100, \.changesDuringCommit),
     ("changes during Recovery", 100, \.changesDuringRecovery),
     ("members left out", 0, \.leftOut),
@@ -139,12 +139,16 @@ package struct Counters: Sendable, Equatable {
   }
 
   /// The counters with their names, and the least that so many worlds should reach.
-  package func rows(of layer: Layer) -> [(name: String, value: Int, minimum: Int)] {
+  package func rows(
+    of layer: Layer
+  ) -> [(name: String, value: Int, minimum: Int, perThousand: Int)] {
     let table =
       switch layer {
       case .ring: Self.common + Self.ring
       case .failover: Self.common + Self.failover
       }
-    return table.map { row in (row.name, self[keyPath: row.path], row.minimum * worlds / 1_000) }
+    return table.map { row in
+      (row.name, self[keyPath: row.path], row.minimum * worlds / 1_000, row.minimum)
+    }
   }
 }

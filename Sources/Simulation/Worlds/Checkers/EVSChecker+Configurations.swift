@@ -186,7 +186,10 @@ extension EVSChecker {
     if !rings[ring].origins.contains(from) {
       rings[ring].origins.append(from)
       if rings[ring].origins.count == 2 { counters.merges += 1 }
-      if rings[ring].origins.count == 3 { counters.threeWayMerges += 1 }
+      // A process that had no ring yet is not a ring that merges.
+      if from >= 0, rings[ring].origins.count(where: { $0 >= 0 }) == 3 {
+        counters.threeWayMerges += 1
+      }
     }
     if rings[ring].installed.count == 1 { counters.configurations += 1 }
     processes[process].ring = ring

@@ -46,10 +46,20 @@ package struct Chance: Sendable, Equatable {
 
   /// A span whose lengths are exponentially distributed, at most eight times `mean`.
   package mutating func wait(mean: Span) -> Span {
-    // -ln(u), summed from a geometric and a uniform part: no floating point, the same everywhere.
-    var units = 0
-    while units < 8 * 256, !happens(perMillion: 3_899) { units += 1 }
-    return Span(nanoseconds: mean.nanoseconds / 256 * units + below(mean.nanoseconds / 256 + 1))
+    // -ln(u) in units of 2^-16, from the halvings of u and a series: no floating point, so that it
+    // is the same everywhere.
+    let bits = generator.next()
+    let halvings = bits.leadingZeroBitCount
+    let rest = halvings < 64 ? bits << UInt64(halvings) : 1 << 63
+    // u is (1 - x) / 2^halvings, with x below 1/2 since the first bit of the rest is set.
+    let x = Int((UInt64.max - rest) >> 48)
+    var (power, logarithm) = (x, x)
+    for term in 2...8 {
+      power = (power * x) >> 16
+      logarithm += power / term
+    }
+    let units = min(halvings * 45_426 + logarithm, 8 << 16)
+    return Span(nanoseconds: mean.nanoseconds / 65_536 * units)
   }
 
   /// An independent generator.

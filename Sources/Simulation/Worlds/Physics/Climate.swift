@@ -70,6 +70,8 @@ package struct Climate: Sendable, Equatable {
 package enum Fault: Int, Sendable, CaseIterable {
   /// The network falls into two or three parts for a while.
   case partition
+  /// The network falls into three parts, long enough for three rings, and is healed at once.
+  case shatter
   /// One host is cut off for a while.
   case isolation
   /// One host's datagrams do not reach another, though the other's reach it.
@@ -97,4 +99,7 @@ package enum Fault: Int, Sendable, CaseIterable {
   /// A host's messages reach nobody, though its tokens do; then it is cut off. What it sent in the
   /// meantime is a hole in what all others hold.
   case mute
+  /// As `mute`, while everybody sends; and when the others recover without the host, one more is
+  /// cut off in the midst of it.
+  case ambush
 }

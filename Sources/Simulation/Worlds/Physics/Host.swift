@@ -12,10 +12,23 @@ package final class Place<Engine: StateMachine> {
     pointer.initialize(to: engine)
   }
 
+  /// When the engine wants to be called again; read where it lies, since a copy costs much more.
+  var nextDeadline: Instant? { Self.deadline(of: &pointer.pointee) }
+
+  @inline(never)
+  private static func deadline(of engine: inout Engine) -> Instant? { engine.nextDeadline }
+
   deinit {
     pointer.deinitialize(count: 1)
     pointer.deallocate()
   }
+}
+
+/// A datagram on its way to one or more hosts, so that only a reference is passed around.
+final class Parcel: Sendable {
+  let packet: Packet
+
+  init(_ packet: Packet) { self.packet = packet }
 }
 
 /// Effects that an engine appends to, and effects that are being performed.

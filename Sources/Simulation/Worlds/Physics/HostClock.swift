@@ -23,6 +23,7 @@ package struct HostClock: Sendable, Equatable {
     let target = Span(instant.sinceBoot)
     guard target > shown else { return base }
     let ahead = (target - shown).nanoseconds
+    if drift == 0 { return base + Span(nanoseconds: ahead) }
     // A guess below the answer, which whole nanoseconds then correct.
     var time = base + Span(nanoseconds: ahead - ahead / 1_000_000 * drift - abs(drift) - 1)
     if drift < 0 { time = base + Span(nanoseconds: ahead) }

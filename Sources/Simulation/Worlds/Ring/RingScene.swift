@@ -141,7 +141,13 @@ package struct RingScene: Scene {
     on host: Int,
     in world: inout Surroundings<Errand>
   ) {
-    phases[host] = place.pointer.pointee.phaseName
+    phases[host] = Self.phase(of: &place.pointer.pointee)
+  }
+
+  /// Read where the engine lies: a copy costs much more.
+  @inline(never)
+  private static func phase(of engine: inout RingEngine) -> RingEngine.PhaseName {
+    engine.phaseName
   }
 
   private mutating func hear(
