@@ -6,10 +6,16 @@ Rounds are interleaved: each round measures every peer once, so that what else t
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import os
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
-from typing import Callable
+from typing import Callable, Iterator
+
+from lab.process import start
 
 from .figures import Table
 from .peers import Cluster, Result, cluster, corosync, ring
@@ -145,11 +151,56 @@ def membership(plan: Plan) -> Table:
     return table
 
 
+def stability(plan: Plan) -> Table:
+    """Configuration changes while other processes keep every core busy; all peers at the same time."""
+    table = Table()
+    for round_number in range(plan.rounds):
+        with contextlib.ExitStack() as stack:
+            made = {peer: stack.enter_context(cluster(PEERS[peer])) for peer in plan.peers}
+            time.sleep(1)
+            for group in made.values():
+                _count_views(group)
+            stack.enter_context(_busy_cores())
+            time.sleep(plan.seconds)
+            for peer, group in made.items():
+                where = dict(peer=peer, size=0, round=round_number)
+                table.add("configuration changes", _count_views(group), **where)
+                table.add("stalls", sum(m.stalls for m in group.members), **where)
+    return table
+
+
+def _count_views(made: Cluster) -> int:
+    """The most views that a member was told of since this was asked last; ends with a message of each peer."""
+    number = next(_runs)
+    made.tell(f"beat {number} agreed 100 1 1000", 1)
+    _results(made, number, 60)
+    counts = [len(member.views) for member in made.members]
+    for member in made.members:
+        member.views.clear()
+    return max(counts)
+
+
+@contextlib.contextmanager
+def _busy_cores() -> Iterator[None]:
+    """One process that never rests for each core."""
+    hogs = [
+        start([sys.executable, "-c", "while True: pass"], subprocess.DEVNULL)
+        for _ in range(os.cpu_count() or 1)
+    ]
+    try:
+        yield
+    finally:
+        for hog in hogs:
+            hog.kill()
+            hog.wait()
+
+
 MEASUREMENTS: dict[str, Callable[[Plan], Table]] = {
     "throughput": throughput,
     "latency": latency,
     "idle": idle,
     "membership": membership,
+    "stability": stability,
 }
 
 
