@@ -71,6 +71,7 @@ let package = Package(
   products: [
     .executable(name: "wackamole", targets: ["wackamole"]),
     .executable(name: "wackamole-guardian", targets: ["wackamole-guardian"]),
+    .executable(name: "wackamole-runner", targets: ["wackamole-runner"]),
     .executable(name: "spreadctl", targets: ["spreadctl"]),
     .executable(name: "simulate", targets: ["simulate"]),
   ],
@@ -91,6 +92,7 @@ let package = Package(
     layer("Values", "Addresses"),
     layer("Values", "GroupModel", ["Machine"]),
     layer("Values", "ConfigurationText", ["Addresses"]),
+    layer("Values", "Health", ["Addresses"]),
 
     // Wire: codecs.
     layer("Wire", "RingWire", values),
@@ -98,6 +100,7 @@ let package = Package(
     layer("Wire", "FailoverWire", values),
     layer("Wire", "LinkWire", values),
     layer("Wire", "SessionWire", values),
+    layer("Wire", "RunnerWire", values + ["Health"]),
 
     // Engines: pure state machines.
     layer("Engines", "Ring", values + ["RingWire"]),
@@ -105,7 +108,8 @@ let package = Package(
     layer("Engines", "Groups", values + ["GroupsWire"]),
     layer("Engines", "Failover", values + ["FailoverWire"]),
     layer("Engines", "Announcements", values + ["LinkWire"]),
-    layer("Engines", "Configuration", values + ["ConfigurationText"]),
+    layer("Engines", "Checking", values + ["Health", "RunnerWire"]),
+    layer("Engines", "Configuration", values + ["ConfigurationText", "Health"]),
 
     // Nodes: engines composed, still no I/O.
     layer("Nodes", "GroupNode", values + ["RingWire", "GroupsWire", "Ring", "Groups"]),
@@ -171,10 +175,17 @@ let package = Package(
         "RingWire", "Ring", "Groups", "Sealing", "GroupNode", "Reactor", "Transport", "Seal",
       ]
     ),
+    // What daemon and tools share: the configuration file, the control socket.
+    layer(
+      "Programs",
+      "Control",
+      ["ConfigurationText", "Configuration", "Reactor", "Transport", "DaemonKit"]
+    ),
     program(
       "wackamole",
       [
-        "Machine", "Bytes", "Addresses", "GroupModel", "RingWire", "FailoverWire", "LinkWire",
+        "Control", "Machine", "Bytes", "Addresses", "GroupModel", "RingWire", "FailoverWire",
+        "LinkWire",
         "Ring", "Failover", "Announcements", "ConfigurationText", "Configuration", "GroupNode",
         "FailoverNode",
         "EmbeddedRing", "Sealing", "Seal", "Reactor", "Transport", "Netlink", "Capture",
@@ -191,6 +202,10 @@ let package = Package(
       ]
     ),
     program("wackamole-guardian", ["Machine", "Netlink", "Reactor"]),
+    program(
+      "wackamole-runner",
+      ["Machine", "Health", "RunnerWire", "Checking", "Reactor", "Transport"]
+    ),
     // Built by scripts/bench alone; not installed.
     program(
       "ringbench",
@@ -232,7 +247,9 @@ let package = Package(
       "FailoverNode",
       values + ["FailoverWire", "LinkWire", "Failover", "Announcements", "FailoverNode"]
     ),
-    tests("Configuration", values + ["ConfigurationText", "Configuration"]),
+    tests("RunnerWire", values + ["Health", "RunnerWire"]),
+    tests("Checking", values + ["Health", "RunnerWire", "Checking"]),
+    tests("Configuration", values + ["ConfigurationText", "Health", "Configuration"]),
     tests("Simulation", values + ["RingWire", "Ring", "GroupNode", "FailoverNode", "Worlds"]),
     tests("Sealing", values + ["RingWire", "Sealing"]),
     tests("Seal", ["GroupModel", "RingWire", "Seal"]),

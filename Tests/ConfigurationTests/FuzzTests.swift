@@ -21,6 +21,14 @@ struct FuzzTests {
     Notify { Arp-Cache eth0:10.0.0.0/24 Throttle 16 } RunDynamic a.so:f on up
     Control = '/x y' Group = "g" Spread = 4803@host Check "web" { Tcp = 80 }
     """,
+    smallest + """
+
+      Weight = 3 Apart { 10.0.0.101 10.0.0.102/31 } LogFacility = local0 Policy = drop
+      Quorum = majority strict ControlGroup = adm SpreadRetryInterval = 3s Arp-Cache = 4s
+      Notify { Arp-Cache Ping eth0:10.0.0.0/24 Throttle 3 Ping } RunScript /x on up User a Timeout 3s
+      Check "a" { Http = "http://127.0.0.1:80/x" Host = h Interval = 2s Rise = 3 For { 10.0.0.101 } }
+      Check b { Command = "/x 'a b'" User = c } Check c { Tcp = [::1]:80 For = node } Include x
+      """,
   ]
 
   @Test("Give settings or located diagnostics, and never crash", arguments: 0..<8)
@@ -41,7 +49,9 @@ struct FuzzTests {
       "{", "}", "=", "\"", "'", "#", "\n", "\r", "\t", "\u{0}", "\u{1B}[2J", "\u{FEFF}", "é", "::",
       "/",
       "n24", "999999999999999999999999", "-1", "[", "]", "[::1]", "eth0:", "ms", "h", "none", "All",
-      "Engine", "Peers {", "VIFs {", "Prefer", "Balance", "Group =", "Node =", "10.0.0.1", "a:",
+      "Engine", "Peers {", "VIFs {", "Prefer", "Balance", "Group =",
+      "Check c {", "Command =", "Http =", "http://", "Notify", "Throttle", "on up", "strict",
+      "Apart {", "Node =", "10.0.0.1", "a:",
     ].map { Array($0.utf8) } + [[0xFF], [0xC3], [0xF0, 0x9F, 0x98], [0xED, 0xA0, 0x80]]
 
   private static func mutate(_ text: inout [UInt8], using random: inout SplitMix64) {
@@ -66,7 +76,11 @@ struct FuzzTests {
 
   private static func check(_ text: [UInt8]) {
     do throws(Diagnostics) {
-      let configuration = try WackamoleConfiguration.parse(text: text, file: "f")
+      let configuration = try WackamoleConfiguration.parse(
+        text: text,
+        file: "f",
+        tolerating: StatementWord.unbuilt
+      )
       let engine = configuration.engine
       #expect(engine.roster.contains(engine.node) && !configuration.virtualInterfaces.isEmpty)
       #expect(engine.timers.brokenInequalities(members: engine.peers.count).isEmpty)

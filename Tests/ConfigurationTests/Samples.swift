@@ -38,17 +38,24 @@ extension WackamoleConfiguration {
 /// What is wrong with `text`, each as `LINE:COLUMN: PROBLEM; ADVICE`.
 func problems(
   in text: String,
-  node: WackamoleConfiguration.NodeOverride? = nil
+  node: WackamoleConfiguration.NodeOverride? = nil,
+  tolerating tolerated: Set<StatementWord> = []
 ) -> [String] {
-  problems(in: Array(text.utf8), node: node)
+  problems(in: Array(text.utf8), node: node, tolerating: tolerated)
 }
 
 func problems(
   in text: [UInt8],
-  node: WackamoleConfiguration.NodeOverride? = nil
+  node: WackamoleConfiguration.NodeOverride? = nil,
+  tolerating tolerated: Set<StatementWord> = []
 ) -> [String] {
   do throws(Diagnostics) {
-    _ = try WackamoleConfiguration.parse(text: text, file: "w.conf", node: node)
+    _ = try WackamoleConfiguration.parse(
+      text: text,
+      file: "w.conf",
+      node: node,
+      tolerating: tolerated
+    )
     return []
   } catch {
     return error.list.map { String($0.description.dropFirst("w.conf:".count)) }

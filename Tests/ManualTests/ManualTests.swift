@@ -32,11 +32,13 @@ struct ManualTests {
       described[item.arguments[1]] = item.arguments.dropFirst(2).first == "="
     }
     let usable =
-      StatementWord.allCases.map(\.rawValue) + EngineWord.allCases.map(\.rawValue)
+      Set(StatementWord.allCases).subtracting(StatementWord.unbuilt).map(\.rawValue)
+      + EngineWord.allCases.map(\.rawValue)
       + BalanceWord.allCases.map(\.rawValue)
     #expect(Set(described.keys) == Set(usable))
     let blocks: Set = [
-      "Engine", "Balance", "Prefer", "VirtualInterfaces", "VIFs", "VIPs", "Peers",
+      "Engine", "Balance", "Prefer", "VirtualInterfaces", "VIFs", "VIPs", "Peers", "Apart",
+      "Include",
     ]
     #expect(Set(described.filter { !$0.value }.keys) == blocks)
   }
@@ -81,7 +83,8 @@ struct ManualTests {
     }
     #expect(
       stated == [
-        "Group", "Control", "Mature", "Interval", "AcquisitionsPerRound", "Port", "Multicast",
+        "Group", "Control", "LogFacility", "Mature", "Interval", "AcquisitionsPerRound", "Weight",
+        "Port", "Multicast",
         "Profile", "State",
       ]
     )

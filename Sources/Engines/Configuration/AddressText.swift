@@ -56,6 +56,29 @@ extension AddressText {
     )
   }
 
+  /// Takes the `ADDRESS[:PORT]` that `text` begins with, an IPv6 address in brackets; returns what
+  /// follows it as well.
+  static func endpoint(
+    _ text: String,
+    at location: SourceLocation
+  ) throws(Diagnostic) -> (endpoint: (address: IPAddress, port: UInt16?), rest: String) {
+    let head =
+      text.hasPrefix("[")
+      ? String(text.prefix { $0 != "]" }) + "]" : String(text.prefix { $0 != ":" && $0 != "/" })
+    let (address, _) = try split(head, at: location)
+    let tail = text.dropFirst(head.count)
+    guard tail.hasPrefix(":") else { return ((address, nil), String(tail)) }
+    let digits = tail.dropFirst().prefix { ("0"..."9").contains($0) }
+    guard let number = wholeNumber(String(digits)), (1...65_535).contains(number) else {
+      throw Diagnostic(
+        "'\(visible(String(tail)))' does not begin with a port",
+        at: location.advanced(by: head.unicodeScalars.count),
+        advice: "write : and a number from 1 to 65535"
+      )
+    }
+    return ((address, UInt16(number)), String(tail.dropFirst(1 + digits.count)))
+  }
+
   private static func unbracketed(_ token: Token) -> Diagnostic {
     Diagnostic(
       "\(token.shown) has more than one colon outside brackets",

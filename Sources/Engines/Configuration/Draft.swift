@@ -3,6 +3,31 @@
 import Addresses
 import ConfigurationText
 import GroupModel
+import Health
+
+/// VIFs to keep apart, as they are written.
+struct ApartDraft: Sendable {
+  let location: SourceLocation
+  var selections: [Located<IPPrefix>] = []
+  /// Whether some of it could not be read.
+  var isDoubtful = false
+}
+
+/// A `Check` statement as it is written.
+struct CheckDraft: Sendable {
+  let name: Located<String>
+  var probes: [Located<Check.Probe>] = []
+  var host: Located<String>?
+  var user: Located<String>?
+  var interval: Duration?
+  var timeout: Duration?
+  var rise: Int?
+  var fall: Int?
+  /// The VIFs it is for; empty for the node.
+  var selections: [Located<IPPrefix>] = []
+  /// Whether some of it could not be read.
+  var isDoubtful = false
+}
 
 /// What the statements said, before it is known to be complete and consistent.
 struct Draft: Sendable {
@@ -23,6 +48,20 @@ struct Draft: Sendable {
 
   var group: GroupName?
   var control: String?
+  var controlGroup: String?
+  var spreadRetryInterval: Duration?
+  var logFacility: LogFacility?
+  var arpCache: Duration?
+  var notifications: [WackamoleConfiguration.Notification] = []
+  var notifyNone: SourceLocation?
+  var weight: UInt16?
+  var apart: [ApartDraft] = []
+  var checks: [CheckDraft] = []
+  var policy: WackamoleConfiguration.Policy?
+  var quorum: Located<WackamoleConfiguration.Quorum>?
+  var scripts: [WackamoleConfiguration.Script] = []
+  /// The statements met whose effect is not built yet.
+  var unbuilt: [Located<StatementWord>] = []
   var mature: Duration?
   var balance = WackamoleConfiguration.Balance()
   var preferences: [Located<IPPrefix>] = []

@@ -3,6 +3,7 @@
 import Addresses
 import ConfigurationText
 import GroupModel
+import Health
 
 /// What can be judged only once the whole file is read.
 extension Parser {
@@ -15,6 +16,10 @@ extension Parser {
       VirtualInterface(addresses: $0.map(\.value))
     }
     let preferred = checkedPreferences(among: virtualInterfaces)
+    let apart = checkedApart(among: virtualInterfaces)
+    let checks = checkedHealth(among: virtualInterfaces)
+    checkNotify()
+    checkQuorum()
     let engine = checkedEngine(node: override)
     if draft.seen["VirtualInterfaces"] == nil {
       report(missing("VirtualInterfaces", why: "it says which addresses to manage"))
@@ -23,10 +28,21 @@ extension Parser {
     return WackamoleConfiguration(
       backend: .embedded(engine),
       group: draft.group ?? "wack1",
+      spreadRetryInterval: draft.spreadRetryInterval ?? .seconds(1),
       control: draft.control ?? "/run/wackamole/control",
+      controlGroup: draft.controlGroup,
+      logFacility: draft.logFacility ?? .daemon,
       mature: draft.mature ?? .seconds(5),
+      arpCache: draft.arpCache ?? .seconds(60),
       balance: draft.balance,
+      notifications: draft.notifications,
       preferred: preferred,
+      weight: draft.weight ?? 1,
+      apart: apart,
+      checks: checks,
+      policy: draft.policy ?? .keep,
+      quorum: draft.quorum?.value ?? .none,
+      scripts: draft.scripts,
       virtualInterfaces: virtualInterfaces,
       networkHints: draft.networkHints
     )
@@ -52,7 +68,8 @@ extension Parser {
         if let first {
           report(
             Diagnostic(
-              "\(address.value.prefix.address) is given twice: first in line \(first.line)",
+              "\(address.value.prefix.address) is given twice: first in "
+                + first.seen(from: address.location),
               at: address.location,
               advice: "remove one of the two"
             )
@@ -86,8 +103,8 @@ extension Parser {
     else { return }
     report(
       Diagnostic(
-        "\(peer.value.address) is the engine's address of \(peer.value.node), set in line "
-          + "\(peer.location.line): it would move away from under the engine",
+        "\(peer.value.address) is the engine's address of \(peer.value.node), set in "
+          + "\(peer.location.seen(from: managed.location)): it would move away from under the engine",
         at: managed.location,
         advice: "manage another address, or give the engine a stationary one"
       )
@@ -99,32 +116,35 @@ extension Parser {
     if let none = draft.preferNone, let some = draft.preferences.first {
       report(
         Diagnostic(
-          "Prefer None contradicts the preference in line \(some.location.line)",
+          "Prefer None contradicts the preference in \(some.location.seen(from: none))",
           at: none,
           advice: "remove one of the two"
         )
       )
     }
-    var chosen: [Bool] = Array(repeating: false, count: all.count)
-    for preference in draft.preferences {
-      let wanted = preference.value
-      var found = false
-      for (index, vif) in all.enumerated() where wanted.covers(vif.id.primary) {
-        (chosen[index], found) = (true, true)
-      }
-      guard !found, !draft.addressesAreDoubtful else { continue }
-      let owner = all.first { $0.addresses.contains { wanted.covers($0.prefix.address) } }
-      let advice =
-        if let owner {
-          "write \(owner.id.primary), the first address of the set it belongs to"
-        } else {
-          "write the first address of a set, or an address that stands alone"
-        }
-      report(
-        Diagnostic("\(wanted) prefers no VIF", at: preference.location, advice: advice)
-      )
+    return draft.preferences.reduce(into: Set<VIFID>()) { chosen, preference in
+      chosen.formUnion(select(preference, among: all, failing: "prefers no VIF"))
     }
-    return zip(all, chosen).filter { $0.1 }.map(\.0.id).sorted()
+    .sorted()
+  }
+
+  /// The VIFs whose primary address the network covers; reports it as `complaint` if there are none.
+  mutating func select(
+    _ wanted: Located<IPPrefix>,
+    among all: [VirtualInterface],
+    failing complaint: String
+  ) -> [VIFID] {
+    let found = all.map(\.id).filter { wanted.value.covers($0.primary) }
+    guard found.isEmpty, !draft.addressesAreDoubtful else { return found }
+    let owner = all.first { $0.addresses.contains { wanted.value.covers($0.prefix.address) } }
+    let advice =
+      if let owner {
+        "write \(owner.id.primary), the first address of the set it belongs to"
+      } else {
+        "write the first address of a set, or an address that stands alone"
+      }
+    report(Diagnostic("\(wanted.value) \(complaint)", at: wanted.location, advice: advice))
+    return []
   }
 
   // MARK: - Engine
@@ -249,7 +269,9 @@ extension Parser {
         )
       }
       for other in peers[..<index] {
-        guard let problem = Self.clash(of: peer.value, with: other) else { continue }
+        guard let problem = Self.clash(of: peer.value, at: peer.location, with: other) else {
+          continue
+        }
         report(Diagnostic(problem, at: peer.location, advice: "change one of the two"))
         break
       }
@@ -259,27 +281,29 @@ extension Parser {
   /// What makes it impossible that both are peers of one engine.
   private static func clash(
     of peer: EngineConfiguration.Peer,
+    at location: SourceLocation,
     with earlier: Located<EngineConfiguration.Peer>
   ) -> String? {
-    let (other, line) = (earlier.value, earlier.location.line)
+    let other = earlier.value
+    let place = earlier.location.seen(from: location)
     if peer.node == other.node {
-      return "the name \(peer.node) is given twice: first in line \(line)"
+      return "the name \(peer.node) is given twice: first in \(place)"
     }
     if peer.address == other.address {
-      return "\(peer.address) is given twice: first to \(other.node) in line \(line)"
+      return "\(peer.address) is given twice: first to \(other.node) in \(place)"
     }
     if peer.node.digest == other.node.digest {
-      return "the name \(peer.node) has the same digest as \(other.node) in line \(line): members "
+      return "the name \(peer.node) has the same digest as \(other.node) in \(place): members "
         + "would be mistaken for each other"
     }
     if peer.address.bitWidth != other.address.bitWidth {
       return
-        "\(peer.address) is of another family than \(other.address) in line \(line): an engine "
+        "\(peer.address) is of another family than \(other.address) in \(place): an engine "
         + "uses one family"
     }
     if peer.address.isLoopback != other.address.isLoopback {
       return
-        "of \(peer.address) and \(other.address) in line \(line), one is a loopback address: no "
+        "of \(peer.address) and \(other.address) in \(place), one is a loopback address: no "
         + "other machine reaches it"
     }
     return nil

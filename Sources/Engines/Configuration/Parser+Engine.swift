@@ -8,14 +8,8 @@ extension Parser {
   mutating func parseEngine(at token: Token) throws(Diagnostic) {
     markSeen("Engine", at: token.location)
     let block = try takeOpening(of: "Engine")
-    while let element = takeElement(of: block) {
-      recovering(at: element) { parser throws(Diagnostic) in
-        guard element.kind == .word, let word = EngineWord(word: element.text) else {
-          let known = EngineWord.allCases.map(\.rawValue)
-          throw parser.unknown(element, as: "parameter of Engine", among: known)
-        }
-        try parser.parseEngineParameter(word, at: element)
-      }
+    parseParameters(EngineWord.self, of: block) { parser, word, element throws(Diagnostic) in
+      try parser.parseEngineParameter(word, at: element)
     }
   }
 

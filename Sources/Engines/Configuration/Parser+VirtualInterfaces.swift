@@ -149,19 +149,30 @@ extension Parser {
 
   private mutating func addPreference(_ token: Token) {
     do throws(Diagnostic) {
-      let parts = try AddressText.parts(token)
       guard draft.preferences.count < WackamoleConfiguration.mostAddresses else {
         throw Diagnostic(
           "there are more than \(WackamoleConfiguration.mostAddresses) preferences",
-          at: parts.location,
+          at: token.location,
           advice: "write a network that covers several of them"
         )
       }
-      let length = parts.length ?? parts.address.bitWidth
-      guard let prefix = IPPrefix(address: parts.address, length: length) else { return }
-      draft.preferences.append(Located(value: prefix, location: parts.location))
+      draft.preferences.append(try selection(token))
     } catch {
       report(error)
     }
+  }
+
+  /// Takes `[INTERFACE:]ADDRESS[/LENGTH]`, which selects each VIF whose first address lies in it.
+  func selection(_ token: Token) throws(Diagnostic) -> Located<IPPrefix> {
+    let parts = try AddressText.parts(token)
+    let length = parts.length ?? parts.address.bitWidth
+    guard let prefix = IPPrefix(address: parts.address, length: length) else {
+      throw Diagnostic(
+        "\(token.shown) is not an address with a mask",
+        at: token.location,
+        advice: "write ADDRESS or ADDRESS/LENGTH"
+      )
+    }
+    return Located(value: prefix, location: parts.location)
   }
 }

@@ -4,12 +4,16 @@ import ConfigurationText
 
 /// Reads `wackamole.conf` statement by statement; goes on after an error at the next statement.
 struct Parser: Sendable, TokenReader {
-  let tokens: [Token]
+  var tokens: [Token]
   var position = 0
-  private var collector: DiagnosticCollector
+  var collector: DiagnosticCollector
   var draft = Draft()
+  let include: WackamoleConfiguration.Include?
+  /// The files being read, from the outermost to the one that `tokens` are of.
+  var files: [String]
+  var bytesRead: Int
 
-  init(text: [UInt8], file: String) {
+  init(text: [UInt8], file: String, include: WackamoleConfiguration.Include?) {
     var collector = DiagnosticCollector()
     tokens = Lexer.tokens(
       of: text,
@@ -18,26 +22,43 @@ struct Parser: Sendable, TokenReader {
       reportingTo: &collector
     )
     self.collector = collector
+    self.include = include
+    (files, bytesRead) = ([file], text.count)
   }
 
   /// Parses everything; called once.
   mutating func configuration(
-    node: WackamoleConfiguration.NodeOverride?
+    node: WackamoleConfiguration.NodeOverride?,
+    tolerating tolerated: Set<StatementWord>
   ) throws(Diagnostics) -> WackamoleConfiguration {
     // An end at once, with something reported, is a file too long to be read.
     guard next.kind != .end || !collector.foundAny else { throw collector.diagnostics }
     while next.kind != .end { parseStatement() }
+    refuseUnbuilt(but: tolerated)
     guard let configuration = checked(node: node), !collector.foundAny else {
       throw collector.diagnostics
     }
     return configuration
+  }
+
+  /// A statement without an effect is an error, so that no file means what this version does not do.
+  private mutating func refuseUnbuilt(but tolerated: Set<StatementWord>) {
+    for statement in draft.unbuilt where !tolerated.contains(statement.value) {
+      report(
+        Diagnostic(
+          "\(statement.value.rawValue) has no effect in this version yet",
+          at: statement.location,
+          advice: "remove it"
+        )
+      )
+    }
   }
 }
 
 // MARK: - Statements
 
 extension Parser {
-  private mutating func parseStatement() {
+  mutating func parseStatement() {
     let token = take()
     do throws(Diagnostic) {
       switch token.kind {
@@ -59,10 +80,37 @@ extension Parser {
 
   private mutating func parseStatement(at token: Token) throws(Diagnostic) {
     guard let word = StatementWord(word: token.text) else { throw refusal(of: token) }
+    if StatementWord.unbuilt.contains(word) {
+      draft.unbuilt.append(Located(value: word, location: token.location))
+    }
     switch word {
     case .spread: try parseSpread(at: token)
     case .engine: try parseEngine(at: token)
     case .group: try parseGroup(at: token)
+    case .spreadRetryInterval:
+      draft.spreadRetryInterval = try parseScalar(at: token, named: word.rawValue) {
+        parser throws(Diagnostic) in
+        try parser.takeInterval(atLeast: .milliseconds(1))
+      }
+    case .controlGroup: try parseControlGroup(at: token)
+    case .logFacility: try parseLogFacility(at: token)
+    case .arpCache:
+      draft.arpCache = try parseScalar(at: token, named: word.rawValue) {
+        parser throws(Diagnostic) in
+        try parser.takeInterval(atLeast: .seconds(1))
+      }
+    case .notify: try parseNotify(at: token)
+    case .weight:
+      draft.weight = try parseScalar(at: token, named: word.rawValue) {
+        parser throws(Diagnostic) in
+        UInt16(try parser.takeNumber(in: 1...WackamoleConfiguration.heaviest))
+      }
+    case .apart: try parseApart(at: token)
+    case .check: try parseCheck(at: token)
+    case .policy: try parsePolicy(at: token)
+    case .quorum: try parseQuorum(at: token)
+    case .runScript: try parseRunScript(at: token)
+    case .include: try parseInclude(at: token)
     case .control:
       draft.control = try parseScalar(at: token, named: word.rawValue) {
         parser throws(Diagnostic) in
@@ -92,24 +140,28 @@ extension Parser {
       return Diagnostic(
         "\(removed.rawValue) is not supported: no code is loaded into the daemon",
         at: token.location,
-        advice: "remove it; RunScript, in a later version, runs programs at the same events"
+        advice: "write RunScript PATH EVENT instead: it runs a program at the same events"
       )
     }
-    if let inner = EngineWord(word: token.text) {
+    let owners = Self.owners(of: token.text)
+    if let owner = owners.first {
       return Diagnostic(
-        "\(inner.rawValue) is a parameter of Engine",
+        "\(owner.word) is a parameter of \(owners.map(\.block).joined(separator: " and of "))",
         at: token.location,
-        advice: "move it into Engine { ... }"
-      )
-    }
-    if let inner = BalanceWord(word: token.text) {
-      return Diagnostic(
-        "\(inner.rawValue) is a parameter of Balance",
-        at: token.location,
-        advice: "move it into Balance { ... }"
+        advice: "move it into \(owners.map { "\($0.block) { ... }" }.joined(separator: " or "))"
       )
     }
     return unknown(token, as: "statement", among: StatementWord.allCases.map(\.rawValue))
+  }
+
+  /// The blocks that have a parameter of this name, and how it is spelled.
+  static func owners(of text: String) -> [(word: String, block: String)] {
+    [
+      EngineWord(word: text).map { ($0.rawValue, "Engine") },
+      BalanceWord(word: text).map { ($0.rawValue, "Balance") },
+      CheckWord(word: text).map { ($0.rawValue, "Check") },
+    ]
+    .compactMap { $0 }
   }
 
   private mutating func parseSpread(at token: Token) throws(Diagnostic) {
@@ -129,16 +181,11 @@ extension Parser {
   private mutating func parseBalance(at token: Token) throws(Diagnostic) {
     markSeen("Balance", at: token.location)
     let block = try takeOpening(of: "Balance")
-    var empty = true
-    while let element = takeElement(of: block) {
-      empty = false
-      recovering(at: element) { parser throws(Diagnostic) in
-        guard element.kind == .word, let word = BalanceWord(word: element.text) else {
-          let known = BalanceWord.allCases.map(\.rawValue)
-          throw parser.unknown(element, as: "parameter of Balance", among: known)
-        }
-        try parser.parseBalanceParameter(word, at: element)
-      }
+    let empty = parseParameters(BalanceWord.self, of: block) {
+      parser,
+      word,
+      element throws(Diagnostic) in
+      try parser.parseBalanceParameter(word, at: element)
     }
     if empty { report(emptiness(of: block, advice: "add Interval or AcquisitionsPerRound")) }
   }
@@ -195,6 +242,27 @@ extension Parser {
     }
   }
 
+  /// Reads the parameters of a block up to its end; returns whether there were none.
+  @discardableResult
+  mutating func parseParameters<Word: Vocabulary>(
+    _: Word.Type,
+    of block: Block,
+    parse: (inout Self, Word, Token) throws(Diagnostic) -> Void
+  ) -> Bool {
+    var empty = true
+    while let element = takeElement(of: block) {
+      empty = false
+      recovering(at: element) { parser throws(Diagnostic) in
+        guard element.kind == .word, let word = Word(word: element.text) else {
+          let known = Word.allCases.map(\.rawValue)
+          throw parser.unknown(element, as: "parameter of \(block.name)", among: known)
+        }
+        try parse(&parser, word, element)
+      }
+    }
+    return empty
+  }
+
   /// Notes that a statement was met; `false` if it was met before.
   @discardableResult
   mutating func markSeen(_ name: String, at location: SourceLocation) -> Bool {
@@ -212,7 +280,7 @@ extension Parser {
     if let first = draft.seen[name] {
       report(
         Diagnostic(
-          "\(name) is given twice: first in line \(first.line)",
+          "\(name) is given twice: first in \(first.seen(from: token.location))",
           at: token.location,
           advice: "remove one of the two"
         )
@@ -291,6 +359,8 @@ extension Parser {
       StatementWord(word: text) != nil || LaterStatementWord(word: text) != nil
         || RemovedStatementWord(word: text) != nil
     else { return false }
+    // Within Notify this word stands for what the servers know.
+    if StatementWord(word: text) == .arpCache { return hasValue(at: position) }
     return tokens[position].startsLine || hasValue(at: position)
   }
 
@@ -298,7 +368,7 @@ extension Parser {
   private func beginsParameter(at position: Int) -> Bool {
     let text = tokens[position].text
     guard tokens[position].kind == .word,
-      EngineWord(word: text) != nil || BalanceWord(word: text) != nil
+      !Self.owners(of: text).isEmpty
     else { return false }
     return hasValue(at: position)
   }
@@ -311,7 +381,7 @@ extension Parser {
   /// Moves to where the next statement or parameter probably begins, past whole pairs of braces.
   ///
   /// `token` was read last.
-  private mutating func skipToStatement(after token: Token) {
+  mutating func skipToStatement(after token: Token) {
     var openings = token.kind == .open ? [token.location] : []
     while next.kind != .end {
       let token = next

@@ -266,6 +266,8 @@ extension Daemon {
       vifs: configuration.virtualInterfaces
     )
     failover.prefers = configuration.preferred
+    failover.weight = configuration.weight
+    failover.apart = configuration.apart
     failover.mature = configuration.mature
     failover.balanceInterval = configuration.balance.interval
     failover.acquisitionsPerRound = configuration.balance.acquisitionsPerRound.map {

@@ -2,7 +2,7 @@
 
 import ArgumentParser
 import Configuration
-import ConfigurationText
+import Control
 import DaemonKit
 import Glibc
 import Logging
@@ -62,7 +62,9 @@ struct Wackamole {
     }
     let log = DaemonLog.make(
       label: "wackamole",
-      target: isChild ? .syslog(identity: "wackamole") : .standardError,
+      target: isChild
+        ? .syslog(identity: "wackamole", facility: configuration.logFacility.number)
+        : .standardError,
       debug: options.debug
     )
     do {
@@ -79,25 +81,14 @@ struct Wackamole {
 
   /// Reads and parses the configuration file; says on standard error what is wrong with it.
   private static func loadConfiguration(_ options: Options) throws(Exit) -> WackamoleConfiguration {
-    let text: [UInt8]
-    do {
-      text = try SmallFile.read(options.config, limit: WackamoleConfiguration.longestText + 1)
+    do throws(ConfigurationFile.Failure) {
+      return try ConfigurationFile.load(options.config, node: options.node)
     } catch {
-      Terminal.error("wackamole: cannot read the configuration: \(error)")
+      switch error {
+      case .unreadable: Terminal.error("wackamole: \(error)")
+      case .wrong: Terminal.error(error.description)
+      }
       throw .usage
     }
-    do throws(Diagnostics) {
-      return try .parse(text: text, file: options.config, node: nodeOverride(options))
-    } catch {
-      Terminal.error(error.description)
-      throw .usage
-    }
-  }
-
-  /// The name given outside the file: the option wins over the environment.
-  private static func nodeOverride(_ options: Options) -> WackamoleConfiguration.NodeOverride? {
-    if let name = options.node { return .init(name: name, origin: "--node") }
-    guard let name = Environment.value("WACKAMOLE_NODE"), !name.isEmpty else { return nil }
-    return .init(name: name, origin: "WACKAMOLE_NODE")
   }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Control
 
 /// The command line of wackamole(8).
 struct Options: ParsableCommand {
@@ -10,7 +11,7 @@ struct Options: ParsableCommand {
   )
 
   @Option(name: [.short, .long], help: "Read the configuration from FILE.")
-  var config = "/etc/wackamole/wackamole.conf"
+  var config = ConfigurationFile.standardPath
 
   @Flag(name: [.short, .long], help: "Stay in the foreground and log to standard error.")
   var foreground = false

@@ -10,8 +10,8 @@ package enum LogTarget: Sendable {
   case terminal
   /// Standard error, with the priority in front as the journal reads it: under systemd.
   case journal
-  /// The syslog socket, for a daemon without a terminal.
-  case syslog(identity: String)
+  /// The syslog socket, for a daemon without a terminal; the facility is a number of RFC 5424.
+  case syslog(identity: String, facility: Int)
 
   /// The journal's if systemd reads standard error, otherwise the terminal's.
   package static var standardError: Self {
@@ -72,8 +72,8 @@ private struct Handler: LogHandler {
     switch target {
     case .terminal: lines.write("\(Self.time) \(event.level) \(text)")
     case .journal: lines.write("<\(priority(event.level))>\(text)")
-    case .syslog(let identity):
-      Self.send("<\(24 + priority(event.level))>\(identity)[\(getpid())]: \(text)")
+    case .syslog(let identity, let facility):
+      Self.send("<\(8 * facility + priority(event.level))>\(identity)[\(getpid())]: \(text)")
     }
   }
 

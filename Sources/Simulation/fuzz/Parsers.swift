@@ -67,7 +67,10 @@ struct Parsers {
         (try? KeyFile.parse(text: Array($0), file: "k")) != nil
       },
       Target(corpus: Corpus([Array(configuration.utf8)])) {
-        (try? WackamoleConfiguration.parse(text: Array($0), file: "c")) != nil
+        let text = Array($0)
+        let tolerated = StatementWord.unbuilt
+        return (try? WackamoleConfiguration.parse(text: text, file: "c", tolerating: tolerated))
+          != nil
       },
     ]
   }
@@ -76,6 +79,9 @@ struct Parsers {
     Engine { Node = a Key = none Peers { a:10.0.0.1 b:10.0.0.2 } Profile = fast Port = 9 }
     Group = "w" Control = /run/c Mature = 3s Balance { Interval = 5m AcquisitionsPerRound = all }
     Prefer { 10.0.0.101/32 } # here
+    Weight = 2 Apart { 10.0.0.101 10.0.0.102 } Notify { Arp-Cache 10.0.0.0/24 Throttle 3 Ping }
+    Check "a" { Http = "http://127.0.0.1:80/x" For = 10.0.0.101 } RunScript /x on up User a
+    Check b { Command = "/x 'a b'" Rise = 3 } Quorum = 2 Policy = drop LogFacility = local0
     VIFs { eth0:10.0.0.101/32 { eth0:10.0.0.102/32n24 eth1:[2001:db8::1]/128 } }
     """
 }

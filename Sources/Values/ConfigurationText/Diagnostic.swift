@@ -13,6 +13,11 @@ package struct SourceLocation: Sendable, Hashable, Comparable {
     (self.file, self.line, self.column) = (file, line, column)
   }
 
+  /// Where it is, for a message about another place: the line, and the file where that differs.
+  package func seen(from other: Self) -> String {
+    file == other.file ? "line \(line)" : "line \(line) of \(file)"
+  }
+
   /// The place `count` characters to the right.
   package func advanced(by count: Int) -> Self {
     Self(file: file, line: line, column: column + count)
@@ -78,6 +83,9 @@ package struct DiagnosticCollector: Sendable {
       omitted += 1
     }
   }
+
+  /// How many were reported.
+  package var count: Int { list.count + omitted }
 
   /// Whether anything was reported.
   package var foundAny: Bool { !list.isEmpty }
