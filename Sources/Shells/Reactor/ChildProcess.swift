@@ -12,6 +12,9 @@ package final class ChildProcess {
     case killed(signal: CInt)
   }
 
+  /// POSIX_SPAWN_SETSID, which the C library shows only as an extension.
+  private static let newSession: Int16 = 0x80
+
   package let process: Int32
   /// Becomes readable when the program has ended.
   private let handle: Descriptor
@@ -21,14 +24,17 @@ package final class ChildProcess {
   ///
   /// Its descriptors 3, 4, … are copies of `descriptors`, in order. Its standard error is ours, its
   /// standard input and output are /dev/null, and everything else is closed. It has the default
-  /// handling of all signals, those in `blocked` blocked, and our environment.
+  /// handling of all signals, those in `blocked` blocked, and our environment unless it is given
+  /// another. In a session of its own it can be signalled together with all it starts.
   ///
   /// - Throws: what failed; `ENOENT` or `EACCES` when there is no such program to run.
   package init(
     _ executable: String,
     arguments: [String] = [],
     descriptors: [CInt],
-    blocking blocked: [CInt] = []
+    blocking blocked: [CInt] = [],
+    environment: [String]? = nil,
+    ownSession: Bool = false
   ) throws(SystemError) {
     let attempt = "start \(executable)"
     // Copies beyond the targets, so that no target overwrites a source.
@@ -62,13 +68,25 @@ package final class ChildProcess {
     posix_spawnattr_setsigdefault(&attributes, &signals)
     posix_spawnattr_setflags(
       &attributes,
-      Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF)
+      Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF) | (ownSession ? Self.newSession : 0)
     )
     var argv: [UnsafeMutablePointer<CChar>?] = ([executable] + arguments).map { strdup($0) }
     defer { for word in argv { free(word) } }
     argv.append(nil)
+    var variables: [UnsafeMutablePointer<CChar>?] = (environment ?? []).map { strdup($0) }
+    defer { for variable in variables { free(variable) } }
+    variables.append(nil)
     var child = pid_t()
-    let result = posix_spawn(&child, executable, &actions, &attributes, argv, environ)
+    let result = variables.withUnsafeMutableBufferPointer { own in
+      posix_spawn(
+        &child,
+        executable,
+        &actions,
+        &attributes,
+        argv,
+        environment == nil ? environ : own.baseAddress
+      )
+    }
     guard result == 0 else { throw SystemError(attempt, Errno(result)) }
     process = child
     let opened = wack_pidfd_open(child)
