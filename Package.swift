@@ -110,6 +110,7 @@ let package = Package(
     layer("Engines", "Announcements", values + ["LinkWire"]),
     layer("Engines", "Checking", values + ["Health", "RunnerWire"]),
     layer("Engines", "Configuration", values + ["ConfigurationText", "Health"]),
+    layer("Engines", "SpreadConfiguration", values + ["ConfigurationText"]),
 
     // Nodes: engines composed, still no I/O.
     layer("Nodes", "GroupNode", values + ["RingWire", "GroupsWire", "Ring", "Groups"]),
@@ -149,7 +150,7 @@ let package = Package(
       in: "Simulation",
       [
         "Machine", "Bytes", "Addresses", "GroupModel", "RingWire", "Ring", "LinkWire",
-        "FailoverWire", "GroupsWire", "ConfigurationText", "Configuration",
+        "FailoverWire", "GroupsWire", "ConfigurationText", "Configuration", "SpreadConfiguration",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]
     ),
@@ -250,6 +251,7 @@ let package = Package(
     tests("RunnerWire", values + ["Health", "RunnerWire"]),
     tests("Checking", values + ["Health", "RunnerWire", "Checking"]),
     tests("Configuration", values + ["ConfigurationText", "Health", "Configuration"]),
+    tests("SpreadConfiguration", values + ["ConfigurationText", "SpreadConfiguration"]),
     tests("Simulation", values + ["RingWire", "Ring", "GroupNode", "FailoverNode", "Worlds"]),
     tests("Sealing", values + ["RingWire", "Sealing"]),
     tests("Seal", ["GroupModel", "RingWire", "Seal"]),
@@ -262,7 +264,7 @@ let package = Package(
       ["Machine", "Addresses", "Reactor", "Netlink", "Namespaces", "wackamole-guardian"]
     ),
     tests("Capture", ["Machine", "Addresses", "Reactor", "Capture", "Namespaces"]),
-    tests("Manual", ["GroupModel", "Configuration"]),
+    tests("Manual", ["GroupModel", "Configuration", "SpreadConfiguration"]),
     tests("Tidy", []),
   ]
 )

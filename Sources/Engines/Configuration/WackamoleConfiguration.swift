@@ -244,20 +244,7 @@ package struct EngineConfiguration: Sendable, Equatable {
     case file(String)
   }
 
-  /// A named set of time-outs.
-  package enum Profile: String, Sendable, Hashable, CaseIterable {
-    case lan
-    case fast
-    case wan
-
-    package var timers: RingTimers {
-      switch self {
-      case .lan: .lan
-      case .fast: .fast
-      case .wan: .wan
-      }
-    }
-  }
+  package typealias Profile = RingTimers.Profile
 }
 
 /// The facilities of syslog that a daemon may use.

@@ -48,8 +48,6 @@ extension RingEngine {
 
     /// Rotations that bring nothing before the token rests.
     static let patience = 2
-    /// The most packets that follow the token (ICDCS 2016).
-    static let acceleratedWindow = 20
 
     init(in context: inout Context) {
       releaseAt = context.now
@@ -172,7 +170,8 @@ extension RingEngine.Operational {
     for packet in again { send(packet, in: &context) }
     context.statistics.retransmissions += UInt64(again.count)
     let batch = order(on: &token, besides: again.count, in: &context)
-    let tail = context.settings.accelerated ? min(batch.count / 2, Self.acceleratedWindow) : 0
+    let tail =
+      context.settings.accelerated ? min(batch.count / 2, context.settings.acceleratedWindow) : 0
     for packet in batch.dropLast(tail) { send(packet, in: &context) }
     let known = context.home.previousSequence
     context.home.request(

@@ -15,6 +15,8 @@ extension RingEngine {
     package var personalWindow = 64
     /// Whether the token may be passed before the window has been sent (ICDCS 2016).
     package var accelerated = true
+    /// The most packets that are sent after the token has been passed.
+    package var acceleratedWindow = 20
     /// The most bytes of messages in one datagram.
     package var datagramBudget = 1_350
     /// The longest message, in bytes.

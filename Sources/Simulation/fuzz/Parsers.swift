@@ -10,6 +10,7 @@ import GroupsWire
 import LinkWire
 import Machine
 import RingWire
+import SpreadConfiguration
 
 /// Decoders and parsers fed with damaged samples; what they accept joins the samples.
 struct Parsers {
@@ -72,6 +73,12 @@ struct Parsers {
         return (try? WackamoleConfiguration.parse(text: text, file: "c", tolerating: tolerated))
           != nil
       },
+      Target(corpus: Corpus([Array(spread.utf8)])) {
+        (try? SpreadConfiguration.parse(text: Array($0), file: "s")) != nil
+      },
+      Target(corpus: Corpus([Array("# x\nunix\nlocal\n10.0.0.0/8\n[2001:db8::]/32\n".utf8)])) {
+        (try? AccessList.parse(text: Array($0), file: "a")) != nil
+      },
     ]
   }
 
@@ -83,5 +90,12 @@ struct Parsers {
     Check "a" { Http = "http://127.0.0.1:80/x" For = 10.0.0.101 } RunScript /x on up User a
     Check b { Command = "/x 'a b'" Rise = 3 } Quorum = 2 Policy = drop LogFacility = local0
     VIFs { eth0:10.0.0.101/32 { eth0:10.0.0.102/32n24 eth1:[2001:db8::1]/128 } }
+    """
+
+  private static let spread = """
+    Spread_Segment 10.0.0.255:4803 { a 10.0.0.1 { C D 10.0.0.1:5 M 10.0.0.9 } b 10.0.0.2 }
+    Spread_Segment unicast { "c" 10.0.1.1 } DebugFlags = { ALL !EXIT } RouteMatrix { 0 1 2 }
+    Window = 160 AcceleratedRing=no AllowedAuthMethods = "NULL IP" EventTimeStamp = "%F"
+    Key = none Beacon = 20ms ClientListen = [::1]:4803 MaxSessionBytes = 4M UnixSocket = /a
     """
 }

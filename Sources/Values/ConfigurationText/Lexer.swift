@@ -21,6 +21,21 @@ package struct Token: Sendable, Equatable {
   /// Nothing but blanks precedes the token on its line.
   package let startsLine: Bool
 
+  /// A word that stands where another token stands.
+  package init(word text: String, at token: Token) {
+    self.init(
+      kind: .word,
+      text: text,
+      location: token.location,
+      startsLine: token.startsLine
+    )
+  }
+
+  init(kind: Kind, text: String, location: SourceLocation, startsLine: Bool) {
+    (self.kind, self.text, self.location) = (kind, text, location)
+    self.startsLine = startsLine
+  }
+
   /// The token as a message shows it: quoted, with blanks and invisible characters made visible.
   package var shown: String {
     switch kind {

@@ -99,3 +99,20 @@ package struct RingTimers: Sendable, Hashable {
     return broken
   }
 }
+
+extension RingTimers {
+  /// A named set of time-outs.
+  package enum Profile: String, Sendable, Hashable, CaseIterable {
+    case lan
+    case fast
+    case wan
+
+    package var timers: RingTimers {
+      switch self {
+      case .lan: .lan
+      case .fast: .fast
+      case .wan: .wan
+      }
+    }
+  }
+}
