@@ -51,6 +51,10 @@ struct Cluster {
 
   /// Whether a packet is lost; asked once per receiver.
   var loses: (_ from: NodeID, _ to: NodeID, Packet) -> Bool = { _, _, _ in false }
+  /// What arrives in place of a packet, as from an attacker on the path; asked once per receiver.
+  var forges: (_ from: NodeID, _ to: NodeID, Packet) -> Packet = { _, _, packet in packet }
+  /// What members that never ran find on stable storage.
+  var storedBefore: [NodeID: UInt64] = [:]
   /// Which members reach each other; `nil` if all do.
   var parts: [Roster]?
   var delay = Duration.microseconds(100)
@@ -75,13 +79,13 @@ struct Cluster {
       let old = hosts[node]
       let engine = RingEngine(
         settings: settings(node),
-        storedSequenceBound: old?.stored ?? 0,
+        storedSequenceBound: old?.stored ?? storedBefore[node] ?? 0,
         random: SplitMix64(seed: random.next()),
         startingAt: now
       )
       var host = Host(engine: engine)
       host.run = (old?.run ?? 0) + 1
-      host.stored = old?.stored ?? 0
+      host.stored = old?.stored ?? storedBefore[node] ?? 0
       host.past = (old?.past ?? []) + (old.map { [$0.deliveries] } ?? [])
       hosts[node] = host
       wake(node)
@@ -228,7 +232,7 @@ extension Cluster {
     if jitter > .zero {
       time += jitter / 1_000 * Int.random(in: 0..<1_000, using: &random)
     }
-    enqueue(.received(packet), to: to, run: run, at: time)
+    enqueue(.received(forges(from, to, packet)), to: to, run: run, at: time)
   }
 
   private mutating func enqueue(

@@ -50,6 +50,164 @@ struct HostileTests {
     for node in ["n1", "n2", "n3"] as [NodeID] {
       #expect(cluster[node].engine.members == ["n1", "n2", "n3"])
     }
-    #expect((cluster["n1"].engine.ring?.sequence ?? .max) < 1 << 50)
+    #expect((cluster["n1"].engine.ring?.sequence ?? .max) < 1 << 43)
+  }
+
+  @Test("A member whose ring sequence is far ahead, forged or not, is reached ring by ring")
+  func farAhead() {
+    var cluster = Cluster(["n1", "n2"])
+    cluster.storedBefore = ["n2": 5 << 42]
+    cluster.start(["n1", "n2"])
+    let isWhole = { (cluster: Cluster) in cluster.isRing(["n1", "n2"]) }
+    #expect(cluster.advance(atMost: .seconds(60), until: isWhole) != nil)
+  }
+
+  // MARK: - Tokens
+
+  private func formed() -> Cluster {
+    var cluster = Cluster(["n1", "n2", "n3"])
+    cluster.start(["n1", "n2", "n3"])
+    cluster.advance(.seconds(1))
+    return cluster
+  }
+
+  /// Rewrites the next token on its way to n2, and no other.
+  private func rewrite(_ cluster: inout Cluster, _ change: @escaping (inout Token) -> Void) {
+    let ring = cluster["n2"].engine.ring
+    let hop = (cluster.tokens(of: ring).last?.hop ?? 0) + 3
+    cluster.forges = { _, to, packet in
+      guard case .token(var token) = packet, token.ring == ring, to == "n2", token.hop >= hop,
+        token.hop < hop + 3
+      else { return packet }
+      change(&token)
+      return .token(token)
+    }
+  }
+
+  /// All are in one ring again, deliver what all three send, and keep the idle token.
+  private func expectWell(_ cluster: inout Cluster, after limit: Duration) {
+    let isWhole = { (cluster: Cluster) in cluster.isRing(["n1", "n2", "n3"]) }
+    #expect(cluster.advance(atMost: limit, until: isWhole) != nil)
+    for node in cluster.roster.nodes { cluster.submit("of \(node)", at: node, .safe) }
+    cluster.advance(.milliseconds(50))
+    for node in cluster.roster.nodes { #expect(cluster.texts(node).suffix(3).count == 3) }
+    cluster.advance(.milliseconds(200))
+    let calls = cluster.calls
+    cluster.advance(.seconds(1))
+    #expect(cluster.calls - calls < 1_000, "the token is held when nothing happens")
+  }
+
+  @Test("A hop that cannot be the next one is dropped, and not passed on")
+  func impossibleHop() {
+    var cluster = formed()
+    let ring = cluster["n2"].engine.ring
+    for hop in [(1 << 62) - 1, 1 << 40, 10_000] as [UInt64] {
+      var token = Token(sender: "n1", ring: ring ?? RingID(sequence: 1, representative: "n1"))
+      token.hop = hop
+      cluster.inject(.token(token), to: "n2")
+    }
+    #expect(cluster["n2"].engine.statistics.dropped(.implausibleToken) == 3)
+    expectWell(&cluster, after: .zero)
+    #expect(cluster["n2"].engine.ring == ring)
+  }
+
+  @Test("Sums that no member reported are gone a round later, and slow nobody down")
+  func forgedSums() {
+    var cluster = formed()
+    let ring = cluster["n2"].engine.ring
+    rewrite(&cluster) {
+      $0.lastRound = Token.Report(retransmitted: .max, backlog: .max)
+      $0.thisRound = Token.Report(retransmitted: .max, backlog: .max)
+    }
+    cluster.advance(.seconds(1))
+    cluster.forges = { _, _, packet in packet }
+    expectWell(&cluster, after: .zero)
+    #expect(cluster["n2"].engine.ring == ring)
+  }
+
+  @Test("Messages that nobody sent are given up, and with them the ring")
+  func forgedSequence() {
+    var cluster = formed()
+    rewrite(&cluster) { $0.sequence += 100 }
+    cluster.advance(.seconds(2))
+    cluster.forges = { _, _, packet in packet }
+    expectWell(&cluster, after: .seconds(1))
+    let gathers = cluster.roster.nodes.map {
+      cluster[$0].engine.statistics.gathered(because: .failedToReceive)
+    }
+    #expect(gathers.reduce(0, +) == 1)
+  }
+
+  // MARK: - Recovery
+
+  @Test("A past that nobody has costs no memory, and a ring is formed all the same")
+  func forgedPast() {
+    var cluster = formed()
+    for _ in 0..<10 {
+      for node in cluster.roster.nodes {
+        cluster.submit(bytes: [UInt8](repeating: 1, count: 1_300), at: node)
+      }
+      cluster.advance(.milliseconds(5))
+    }
+    let truth = CommitToken.Past(
+      ring: cluster["n1"].engine.ring,
+      aru: 30,
+      delivered: 30,
+      highest: 30,
+      received: nil,
+      obligations: ["n1"]
+    )
+    // n2 is told another past of n1, which itself sees the true one.
+    cluster.forges = { _, to, packet in
+      guard case .commitToken(var token) = packet, token.hop > 0 else { return packet }
+      let past = token.members[0].past
+      token.members[0].past =
+        to == "n1"
+        ? truth
+        : CommitToken.Past(
+          ring: past?.ring,
+          aru: 0,
+          delivered: 0,
+          highest: WireLimits.sequence - 1,
+          received: past?.received,
+          obligations: past?.obligations ?? .empty
+        )
+      return .commitToken(token)
+    }
+    cluster.crash("n3")
+    #expect(cluster.advance(atMost: .seconds(2)) { $0.isRing(["n1", "n2"]) } != nil)
+    #expect(cluster["n2"].engine.statistics.rebroadcasts == 0, "what it discarded all hold")
+  }
+
+  @Test("A backlog that nobody has does not keep members in Recovery")
+  func forgedBacklog() {
+    var cluster = Cluster(["n1", "n2", "n3"])
+    cluster.forges = { _, _, packet in
+      guard case .token(var token) = packet, token.hop == 2 else { return packet }
+      token.thisRound.backlog += 7
+      token.lastRound.backlog += 7
+      return .token(token)
+    }
+    cluster.start(cluster.roster)
+    cluster.advance(.milliseconds(100))
+    #expect(cluster.isRing(["n1", "n2", "n3"]))
+    for node in cluster.roster.nodes {
+      #expect(cluster[node].engine.statistics.configurations == 1)
+    }
+  }
+
+  @Test("A sequence number of the new ring that nobody reaches does not keep them there either")
+  func forgedInstallation() {
+    var cluster = Cluster(["n1", "n2", "n3"])
+    cluster.forges = { _, _, packet in
+      guard case .token(var token) = packet, token.hop == 2, token.ring.sequence == 1 else {
+        return packet
+      }
+      token.sequence += 50
+      return .token(token)
+    }
+    cluster.start(cluster.roster)
+    cluster.advance(.seconds(2))
+    expectWell(&cluster, after: .seconds(1))
   }
 }

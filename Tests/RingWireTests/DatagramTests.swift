@@ -95,7 +95,8 @@ struct DatagramTests {
   static var token: Token {
     var token = Token(sender: "a", ring: ring)
     (token.hop, token.sequence, token.aru, token.aruHolder) = (4, 100, 90, "b")
-    (token.sent, token.retransmitted, token.backlog) = (1, 2, 3)
+    token.lastRound = Token.Report(retransmitted: 1, backlog: 2)
+    token.thisRound = Token.Report(retransmitted: 3, backlog: 4)
     token.requests = [SequenceRange(91, 92), SequenceRange(95, 95)].compactMap { $0 }
     return token
   }

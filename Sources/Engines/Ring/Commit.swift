@@ -26,7 +26,7 @@ extension RingEngine {
       (considered, failed) = (gather.considered, gather.failed)
       repeatAt = context.now
       lossAt = context.now + context.timers.commitLoss
-      context.sequences.learn(token.ring.sequence)
+      context.sequences.attempt(token.ring.sequence)
       context.attempts.note()
       context.home.isExchanged = true
       if let index = token.roster.index(of: context.me) {

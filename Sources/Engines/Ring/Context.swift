@@ -109,8 +109,9 @@ struct FlowWindow: Sendable, Equatable {
     current = self.limit
   }
 
-  mutating func adapt(sent: UInt32, retransmitted: UInt32) {
-    if UInt64(retransmitted) * 100 > UInt64(sent) {
+  /// Takes in what happened in a rotation: new packets, and those sent again.
+  mutating func adapt(sent new: UInt64, retransmitted: UInt32) {
+    if UInt64(retransmitted) * 100 > new + UInt64(retransmitted) {
       current = max(min(Self.least, limit), current / 2)
     } else if retransmitted == 0, current < limit {
       current += 1
@@ -130,22 +131,42 @@ struct RingSequences: Sendable, Equatable {
   private var asked: UInt64
   /// The highest ring sequence known (Gather.Join).
   private(set) var highest: UInt64
+  /// The sequence of the last ring installed, or what was stored at the start.
+  private var proven: UInt64
 
   init(stored: UInt64) {
     let bound = min(stored, WireLimits.ringSequence >> 1)
-    (self.stored, asked, highest) = (bound, bound, bound)
+    (self.stored, asked, highest, proven) = (bound, bound, bound, bound)
   }
 
-  /// How far a ring sequence may lie above all that were known: more than 80 years of milliseconds,
-  /// for members that start from their clocks.
+  /// How far what others say may lie above the ring installed last: more than 80 years of
+  /// milliseconds, for members that start from their clocks.
   static let longestJump: UInt64 = 1 << 42
+  /// How many attempts there may be from one ring to the next.
+  private static let mostAttempts: UInt64 = 1 << 20
 
-  /// Whether the sequence may be in use: one forged number must not use up all that there are.
-  func believes(_ sequence: UInt64) -> Bool {
-    sequence <= highest || sequence - highest <= Self.longestJump
+  /// The highest sequence learnt from others before the next ring is installed, so that no forged
+  /// number, however often it comes, uses up all that there are.
+  private var ceiling: UInt64 { min(proven + Self.longestJump, WireLimits.ringSequence >> 2) }
+
+  /// Whether a ring that is about to be formed may have this sequence.
+  func believes(_ sequence: UInt64) -> Bool { sequence <= ceiling + Self.mostAttempts }
+
+  /// Takes notice of a sequence that another member knows, as far as it may be.
+  ///
+  /// One that lies too far ahead is approached ring by ring: it may have been used all the same.
+  ///
+  /// - Returns: whether it was learnt as it is.
+  mutating func learn(_ sequence: UInt64) -> Bool {
+    highest = max(highest, min(sequence, ceiling))
+    return sequence <= highest
   }
 
-  mutating func learn(_ sequence: UInt64) { highest = max(highest, sequence) }
+  /// Takes notice of an attempt to form a ring.
+  mutating func attempt(_ sequence: UInt64) { highest = max(highest, sequence) }
+
+  /// Takes notice that a ring was installed.
+  mutating func noteInstalled(_ sequence: UInt64) { proven = max(proven, sequence) }
 
   mutating func noteStored(_ bound: UInt64) { stored = max(stored, bound) }
 

@@ -52,6 +52,7 @@ extension RingEngine.Context {
     swap(&home, &next)
     home.delivered = home.log.floor
     isInstalled = true
+    sequences.noteInstalled(home.id.sequence)
     outbox.restart()
     attempts = Attempts()
     broadcastAt = now

@@ -69,26 +69,46 @@ extension RingEngine.Gather {
   mutating func hear(_ join: Join, in context: inout RingEngine.Context) {
     let sender = join.sender
     guard !failed.contains(sender) else { return context.drop(.joinOfFailed) }
-    guard context.sequences.believes(join.ringSequence) else {
-      return context.drop(.implausibleSequence)
-    }
     guard considered.contains(sender) || !context.peers.isLeftOut(sender, at: context.now) else {
       return context.drop(.leftOut)
     }
     guard let index = context.settings.configured.index(of: sender) else { return }
-    context.sequences.learn(join.ringSequence)
+    if !context.sequences.learn(join.ringSequence) { context.drop(.implausibleSequence) }
     context.peers.noteJoin(of: sender)
     joins[index] = join
     guard join.considered != considered || join.failed != failed else { return }
     var hasChanged = consider(join.considered.inserting(sender), in: &context)
     if join.failed.contains(context.me) {
       hasChanged = fail(sender, because: .calledUsFailed, in: &context) || hasChanged
-    } else {
+    } else if isCredible(join, in: context) {
       for node in join.failed.nodes {
         hasChanged = fail(node, because: .reported(by: sender), in: &context) || hasChanged
       }
     }
     if hasChanged { renew(in: &context) }
+  }
+
+  /// Whether a member's word that others failed is taken.
+  ///
+  /// Not against those that this member hears itself, if a stranger says so of the ring that this
+  /// member comes from, or if it would lose more of them than stay: then either they fall silent, or
+  /// who said so is found not to agree. One bad link thus costs one member, not the ring.
+  private func isCredible(_ join: Join, in context: RingEngine.Context) -> Bool {
+    let oldest = context.now.sinceBoot - context.timers.tokenLoss
+    let lost = join.failed.subtracting(failed).nodes.filter {
+      guard let heard = context.peers.heard($0) else { return false }
+      return heard.sinceBoot > oldest
+    }
+    guard !lost.isEmpty else { return true }
+    let home = context.isInstalled ? context.home.members : .empty
+    guard home.contains(join.sender) || !lost.contains(where: home.contains) else { return false }
+    let kept = considered.subtracting(failed).subtracting(join.failed).removing(context.me)
+    return lost.count <= kept.count
+  }
+
+  /// Finds a member failed that does not receive what this one holds.
+  mutating func exclude(_ deaf: NodeID, in context: inout RingEngine.Context) {
+    fail(deaf, because: .failedToReceive, in: &context)
   }
 
   /// Adds processes.
@@ -169,6 +189,7 @@ extension RingEngine.Gather {
       return
     }
     guard let contact = context.hear(announcement) else { return }
+    context.peers.noteMerge(with: contact.members)
     if consider(contact.members, in: &context) { renew(in: &context) }
   }
 
@@ -177,7 +198,8 @@ extension RingEngine.Gather {
   func accepts(_ token: CommitToken, in context: RingEngine.Context) -> Bool {
     let roster = token.roster
     guard let index = roster.index(of: context.me), Int(token.hop) == index, index > 0,
-      roster == considered.subtracting(failed), token.ring.sequence > context.sequences.highest
+      roster == considered.subtracting(failed), token.ring.sequence > context.sequences.highest,
+      context.sequences.believes(token.ring.sequence)
     else { return false }
     let mine = token.members[index]
     return mine.incarnation == context.incarnation && mine.past == nil
@@ -258,6 +280,8 @@ extension RingEngine.Gather {
   /// Finds those failed that were silent for a token time-out, or heard but did not agree in time.
   private mutating func judge(in context: inout RingEngine.Context) {
     var hasChanged = false
+    // With one failed because it disagreed, the others disagree too: who cannot agree goes alone
+    // rather than set those at odds that could.
     for node in considered.nodes where node != context.me && !failed.contains(node) {
       guard let at = exclusion(of: node, in: context), at.time <= context.now else { continue }
       hasChanged = fail(node, because: at.reason, in: &context) || hasChanged

@@ -38,14 +38,12 @@ struct LiveRing: Sendable, Equatable {
   private(set) var previousSequence: UInt64 = 0
   /// The token's aru when it was passed last.
   private var passedAru: UInt64 = 0
-  private(set) var share = Share()
-
-  /// What this member put on the token at its last visit.
-  struct Share: Sendable, Equatable {
-    var sent: UInt32 = 0
-    var retransmitted: UInt32 = 0
-    var backlog: UInt32 = 0
-  }
+  /// The token's sequence number when it was passed last.
+  private(set) var passedSequence: UInt64 = 0
+  /// What this member reported at its last visit.
+  private(set) var share = Token.Report()
+  /// For how long the token's aru stands still.
+  var standstill: Standstill
 
   // What Recovery promised (Recovery.Obligation).
   var obligations: Roster
@@ -69,6 +67,7 @@ struct LiveRing: Sendable, Equatable {
     restingPlace = id.representative
     obligations = [me]
     assembler = Assembler(senders: members, longestMessage: longestMessage)
+    standstill = Standstill(since: lossAt)
   }
 
   var isRepresentative: Bool { id.representative == me }
@@ -130,6 +129,10 @@ extension LiveRing {
     timers: RingTimers
   ) -> RingEngine.DropReason? {
     guard token.hop > hop else { return .repeatedToken }
+    // It visits every member once a round, in their order.
+    guard token.hop == expectedHop, token.aruHolder.map(members.contains) ?? true else {
+      return .implausibleToken
+    }
     // Flow control keeps what is ordered within one log of what is safe; more is not believed, and
     // must not be counted up to.
     guard token.sequence >= log.highest, token.aru >= safe,
@@ -140,6 +143,25 @@ extension LiveRing {
     lossAt = now + timers.tokenLoss
     settleRepetition()
     return nil
+  }
+
+  /// The hop of the next token, if it is none that was taken before.
+  private var expectedHop: UInt64? {
+    if hop > 0 { return hop + UInt64(members.count) - 1 }
+    // The representative makes the first one itself.
+    return isRepresentative ? nil : members.index(of: me).map(UInt64.init)
+  }
+
+  /// What all members reported in the last whole round before this visit.
+  func report(of token: Token) -> Token.Report {
+    isRepresentative ? token.thisRound : token.lastRound
+  }
+
+  /// How many packets others sent since the token was passed; new ones are counted by their numbers.
+  func sentByOthers(_ token: Token) -> Int {
+    let retransmitted = report(of: token).retransmitted
+    let again = retransmitted - min(retransmitted, share.retransmitted)
+    return Int(token.sequence - min(token.sequence, passedSequence)) + Int(again)
   }
 
   /// Sends again what members lack and this one holds (Ring.Retransmit).
@@ -211,19 +233,19 @@ extension LiveRing {
   /// Prepares the token to be passed and to be repeated until something shows that it arrived.
   mutating func pass(
     _ token: inout Token,
-    share: Share,
+    share: Token.Report,
     receivedSequence: UInt64,
     at now: Instant,
     timers: RingTimers
   ) {
-    token.sent = replace(self.share.sent, with: share.sent, in: token.sent)
-    token.retransmitted = replace(
-      self.share.retransmitted,
-      with: share.retransmitted,
-      in: token.retransmitted
-    )
-    token.backlog = replace(self.share.backlog, with: share.backlog, in: token.backlog)
+    if isRepresentative {
+      token.lastRound = token.thisRound
+      token.thisRound = share
+    } else {
+      token.thisRound.add(share)
+    }
     self.share = share
+    passedSequence = token.sequence
     previousSequence = receivedSequence
     passedAru = token.aru
     token.sender = me
@@ -254,9 +276,12 @@ extension LiveRing {
     unproven = nil
     repeatAt = nil
   }
+}
 
-  private func replace(_ old: UInt32, with new: UInt32, in total: UInt32) -> UInt32 {
-    (total >= old ? total - old : 0).addingReportingOverflow(new).partialValue
+extension Token.Report {
+  fileprivate mutating func add(_ other: Self) {
+    retransmitted = UInt32(clamping: UInt64(retransmitted) + UInt64(other.retransmitted))
+    backlog = UInt32(clamping: UInt64(backlog) + UInt64(other.backlog))
   }
 }
 

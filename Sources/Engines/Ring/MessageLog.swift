@@ -22,6 +22,11 @@ struct MessageLog: Sendable, Equatable {
   /// The highest sequence number held or discarded.
   private(set) var highest: UInt64 = 0
   private var slots = [Entry?](repeating: nil, count: 64)
+  /// The bytes of the messages held, with what each part costs.
+  private var bytes = 0
+
+  /// The most bytes held: several times what flow control lets members send in jumbo frames.
+  static let mostBytes = 128 << 20
 
   enum Insertion: Sendable, Equatable {
     case inserted
@@ -40,12 +45,19 @@ struct MessageLog: Sendable, Equatable {
 
   mutating func insert(_ entry: Entry, at sequence: UInt64) -> Insertion {
     guard !contains(sequence) else { return .duplicate }
-    guard sequence - floor <= UInt64(Self.limit) else { return .beyond }
+    guard sequence - floor <= UInt64(Self.limit), hasRoom(for: sequence) else { return .beyond }
     grow(toHold: Int(sequence - floor))
     slots[slot(of: sequence)] = entry
+    bytes += entry.size
     highest = max(highest, sequence)
     while aru < highest, slots[slot(of: aru + 1)] != nil { aru += 1 }
     return .inserted
+  }
+
+  /// Whether there is memory for it; what comes next in order has room of its own, since it lets the
+  /// rest be delivered and discarded.
+  private func hasRoom(for sequence: UInt64) -> Bool {
+    bytes <= (sequence == aru + 1 ? 2 * Self.mostBytes : Self.mostBytes)
   }
 
   /// Forgets everything up to `sequence`, or up to the first message that is missing.
@@ -53,6 +65,7 @@ struct MessageLog: Sendable, Equatable {
     let end = min(sequence, aru)
     while floor < end {
       floor += 1
+      bytes -= slots[slot(of: floor)]?.size ?? 0
       slots[slot(of: floor)] = nil
     }
   }
@@ -89,5 +102,16 @@ struct MessageLog: Sendable, Equatable {
       grown[Int(truncatingIfNeeded: sequence) & (capacity - 1)] = slots[slot(of: sequence)]
     }
     slots = grown
+  }
+}
+
+extension MessageLog.Entry {
+  fileprivate var size: Int {
+    let fragments =
+      switch content {
+      case .messages(let fragments): fragments
+      case .recovered(let old): old.fragments
+      }
+    return fragments.reduce(0) { $0 + $1.payload.count + MemoryLayout<Fragment>.stride }
   }
 }

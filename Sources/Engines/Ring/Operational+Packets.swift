@@ -54,6 +54,13 @@ extension RingEngine.Operational {
     switch outcome {
     case nil: nil
     case .gather(let reason, let roster): .gathering(reason, considering: roster, in: &context)
+    case .standstill(let deaf):
+      .gathering(
+        .failedToReceive,
+        considering: context.home.members,
+        without: deaf,
+        in: &context
+      )
     case .departed: .departed(in: &context)
     }
   }
@@ -134,6 +141,7 @@ extension RingEngine.Operational {
     guard let contact = context.hear(announcement) else { return nil }
     guard trust == .sure else { return nil }
     context.announce(to: [contact.sender])
+    context.peers.noteMerge(with: contact.members)
     return .gathering(
       .merge,
       considering: context.home.members.union(contact.members),

@@ -27,6 +27,8 @@ extension RingEngine {
     /// What ends the phase.
     enum Outcome: Sendable, Equatable {
       case gather(GatherReason, considering: Roster)
+      /// The ring's aru stands still, on account of this member if one is named.
+      case standstill(NodeID?)
       case departed
     }
 
@@ -129,14 +131,34 @@ extension RingEngine.Operational {
     }
     context.statistics.tokens += 1
     if let passedAt = context.home.passedAt { noteReturn(of: passedAt, in: &context) }
-    context.window.adapt(sent: token.sent, retransmitted: token.retransmitted)
+    if trust == .sure, let outcome = standstill(token, in: &context) { return outcome }
+    let report = context.home.report(of: token)
+    context.window.adapt(
+      sent: token.sequence - min(token.sequence, context.home.previousSequence),
+      retransmitted: report.retransmitted
+    )
     context.statistics.window = context.window.current
     let isQuiet =
       token.sequence == context.home.previousSequence && token.aru == token.sequence
-      && token.backlog == 0 && token.requests.isEmpty
+      && report.backlog == 0 && token.requests.isEmpty
     quietVisits = isQuiet ? min(quietVisits + 1, Self.patience) : 0
     visit(token, mayHold: !isHurried, in: &context)
     return departure(in: context)
+  }
+
+  /// Whether the token has come again and again, and found members where they were (failure to
+  /// receive).
+  private func standstill(_ token: Token, in context: inout RingEngine.Context) -> Outcome? {
+    context.home.standstill.note(token, inRecovery: false, at: context.now)
+    let verdict = context.home.standstill.judge(
+      context.home.log,
+      me: context.me,
+      timers: context.timers
+    )
+    switch verdict {
+    case .moving: return nil
+    case .stuck(let deaf): return .standstill(deaf)
+    }
   }
 
   /// Draws what follows from a token that came back.
@@ -185,10 +207,10 @@ extension RingEngine.Operational {
       held = received
       releaseAt = context.now + context.timers.idleHold
     } else {
-      var share = LiveRing.Share()
-      share.retransmitted = UInt32(again.count)
-      share.sent = UInt32(again.count + batch.count)
-      share.backlog = context.outbox.packets
+      let share = Token.Report(
+        retransmitted: UInt32(again.count),
+        backlog: context.outbox.packets
+      )
       pass(&token, share: share, receivedSequence: received.sequence, in: &context)
     }
     for packet in batch.suffix(tail) { send(packet, in: &context) }
@@ -197,7 +219,7 @@ extension RingEngine.Operational {
 
   private mutating func pass(
     _ token: inout Token,
-    share: LiveRing.Share,
+    share: Token.Report,
     receivedSequence: UInt64,
     in context: inout RingEngine.Context
   ) {
@@ -269,10 +291,10 @@ extension RingEngine.Context {
   /// How many new packets this visit may send: the window less what others sent, a fair share of it
   /// by backlog, and no more in flight than is held.
   func allowance(on token: Token, besides retransmitted: Int) -> Int {
-    let others = Int(token.sent) - min(Int(token.sent), Int(home.share.sent))
-    let free = window.current - others - retransmitted
+    let free = window.current - home.sentByOthers(token) - retransmitted
     let mine = Int(outbox.packets)
-    let theirs = Int(token.backlog) - min(Int(token.backlog), Int(home.share.backlog))
+    let backlog = home.report(of: token).backlog
+    let theirs = Int(backlog - min(backlog, home.share.backlog))
     let fair = max(1, window.current * mine / max(1, mine + theirs))
     let outstanding = token.sequence - min(token.sequence, home.safe)
     let room = maxOutstanding - Int(clamping: outstanding)

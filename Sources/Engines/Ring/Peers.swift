@@ -18,8 +18,11 @@ struct Peers: Sendable, Equatable {
     /// How long it is left out the next time.
     var penalty = Peers.firstPenalty
     var leftOutUntil: Instant?
-    /// Whether it sent a join since the last ring was installed.
+    /// Whether it sent a join, or merged, since the last ring was installed.
     var hasJoined = false
+    /// When it was last found not to receive, and for how long it was left out then.
+    var deafAt: Instant?
+    var deafPenalty = Peers.firstPenalty
   }
 
   static let spoilsTolerated = 3
@@ -51,9 +54,29 @@ struct Peers: Sendable, Equatable {
     return now < until
   }
 
+  /// Leaves out a member that takes tokens but no messages, each time twice as long.
+  ///
+  /// - Returns: for how long; `nil` if it is left out already.
+  mutating func penalise(_ node: NodeID, at now: Instant) -> Duration? {
+    guard let index = nodes.index(of: node), !isLeftOut(node, at: now) else { return nil }
+    var penalty = Self.firstPenalty
+    if let deafAt = peers[index].deafAt, now - deafAt < Self.longestPenalty * 2 {
+      penalty = min(peers[index].deafPenalty * 2, Self.longestPenalty)
+    }
+    (peers[index].deafAt, peers[index].deafPenalty) = (now, penalty)
+    peers[index].leftOutUntil = now + penalty
+    return penalty
+  }
+
+  /// Takes notice that a member takes part in forming a ring.
   mutating func noteJoin(of node: NodeID) {
     guard let index = nodes.index(of: node) else { return }
     peers[index].hasJoined = true
+  }
+
+  /// Takes notice that another ring gives rise to a merge, whether or not its joins will arrive.
+  mutating func noteMerge(with roster: Roster) {
+    for node in roster.nodes { noteJoin(of: node) }
   }
 
   mutating func forgetJoin(of node: NodeID) {
@@ -68,7 +91,7 @@ struct Peers: Sendable, Equatable {
 
   /// Judges who spoiled the formation of a ring that was installed in the end.
   ///
-  /// That is who sent joins and is not in it. A ring of fewer than half of those who took part judges
+  /// That is who sent joins, or gave rise to a merge, and is not in it. A ring of fewer than half of those who took part judges
   /// nobody.
   ///
   /// - Returns: those left out from now on, and for how long.

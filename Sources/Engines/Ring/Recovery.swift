@@ -39,7 +39,8 @@ extension RingEngine {
       obligations = kin.obligations
       delivered = kin.delivered
       highest = min(kin.highest, context.home.log.floor + UInt64(MessageLog.limit))
-      first = kin.aru + 1
+      // What was discarded here all members hold, whatever an aru says.
+      first = max(kin.aru, context.home.log.floor) + 1
       if kin.mustRebroadcast {
         context.home.received = nil
         isDone = Array(repeating: false, count: highest >= first ? Int(highest - first) + 1 : 0)
@@ -54,6 +55,7 @@ extension RingEngine {
         longestMessage: context.settings.longestMessage,
         lossAt: context.now + context.timers.tokenLoss
       )
+      context.next.standstill.restart(at: context.now)
       sendCommit(in: &context)
     }
   }
@@ -153,15 +155,30 @@ extension RingEngine.Recovery {
 extension RingEngine.Recovery {
   /// Takes the token of the new ring.
   ///
-  /// - Returns: whether the new ring was installed.
-  mutating func take(_ token: Token, in context: inout RingEngine.Context) -> Bool {
+  /// - Returns: what becomes of the new ring.
+  mutating func take(_ token: Token, in context: inout RingEngine.Context) -> Outcome {
     if let reason = context.next.accept(token, at: context.now, timers: context.timers) {
       context.drop(reason)
-      return false
+      return .goesOn
     }
     context.statistics.tokens += 1
     repeatAt = nil
-    return visit(token, in: &context)
+    context.next.standstill.note(token, inRecovery: true, at: context.now)
+    let verdict = context.next.standstill.judge(
+      context.next.log,
+      me: context.me,
+      timers: context.timers
+    )
+    if case .stuck(let deaf) = verdict { return .standstill(deaf) }
+    return visit(token, in: &context) ? .installed : .goesOn
+  }
+
+  /// What a visit of the token brought.
+  enum Outcome: Sendable, Equatable {
+    case goesOn
+    case installed
+    /// The exchange stands still, on account of this member if one is named.
+    case standstill(NodeID?)
   }
 
   /// One visit of the token: exchange, agree that nothing is left, install.
@@ -170,10 +187,11 @@ extension RingEngine.Recovery {
     let again = context.next.retransmit(&token, atMost: context.settings.personalWindow)
     context.statistics.retransmissions += UInt64(again.count)
     for packet in again { context.multicast(.data(packet), to: context.next.others) }
-    var share = LiveRing.Share()
-    share.retransmitted = UInt32(again.count)
-    share.sent = share.retransmitted + rebroadcast(&token, in: &context)
-    share.backlog = remaining(in: context)
+    rebroadcast(&token, in: &context)
+    let share = Token.Report(
+      retransmitted: UInt32(again.count),
+      backlog: remaining(in: context)
+    )
     context.next.request(&token, upTo: received.sequence)
     context.next.updateAru(of: &token)
     context.next.updateSafe(received: received.aru)
@@ -204,7 +222,9 @@ extension RingEngine.Recovery {
     if let installSequence {
       laterVisits = received.aru >= installSequence ? laterVisits + 1 : 0
     } else {
-      cleanVisits = received.backlog == 0 ? cleanVisits + 1 : 0
+      // At the first visit nobody has reported yet; from the second on it is everybody's report.
+      let isClean = context.next.report(of: received).backlog == 0
+      cleanVisits = isClean ? cleanVisits + 1 : 0
       if cleanVisits >= 2 { installSequence = received.sequence }
     }
     setFlag(in: &context)
@@ -222,15 +242,16 @@ extension RingEngine.Recovery {
   }
 
   /// Rebroadcasts old messages that somebody may lack (Recovery.Exchange).
-  ///
-  /// - Returns: how many.
   private mutating func rebroadcast(
     _ token: inout Token,
     in context: inout RingEngine.Context
-  ) -> UInt32 {
-    var count: UInt32 = 0
-    let outstanding = context.next.log.highest - context.next.safe
-    let room = min(context.settings.personalWindow, context.maxOutstanding - Int(outstanding))
+  ) {
+    var count = 0
+    let outstanding = token.sequence - min(token.sequence, context.next.safe)
+    let room = min(
+      context.settings.personalWindow,
+      context.maxOutstanding - Int(clamping: outstanding)
+    )
     for index in isDone.indices where !isDone[index] {
       guard count < room else { break }
       let sequence = first + UInt64(index)
@@ -249,7 +270,6 @@ extension RingEngine.Recovery {
       context.statistics.rebroadcasts += 1
       count += 1
     }
-    return count
   }
 
   private func remaining(in context: RingEngine.Context) -> UInt32 {

@@ -119,12 +119,15 @@ extension RingEngine.Phase {
   static func gathering(
     _ reason: RingEngine.GatherReason,
     considering roster: Roster,
+    without deaf: NodeID? = nil,
     join: Join? = nil,
     departure: Departure? = nil,
     in context: inout RingEngine.Context
   ) -> Self {
     guard !context.isLeaving else { return departed(in: &context) }
+    context.accuse()
     var gather = RingEngine.Gather(reason, considering: roster, in: &context)
+    if let deaf { gather.exclude(deaf, in: &context) }
     if let departure { gather.hear(departure, in: &context) }
     if let join { gather.hear(join, in: &context) }
     return settled(gather, in: &context)
@@ -224,8 +227,17 @@ extension RingEngine.Phase {
       return .recovery(recovery)
     }
     var recovery = recovery
-    return recovery.take(token, in: &context)
-      ? .operational(RingEngine.Operational(in: &context)) : .recovery(recovery)
+    return switch recovery.take(token, in: &context) {
+    case .goesOn: .recovery(recovery)
+    case .installed: .operational(RingEngine.Operational(in: &context))
+    case .standstill(let deaf):
+      .gathering(
+        .failedToReceive,
+        considering: context.next.members,
+        without: deaf,
+        in: &context
+      )
+    }
   }
 
   /// Gathers if a join calls the attempt into question.
@@ -262,6 +274,18 @@ extension RingEngine.Phase {
 }
 
 extension RingEngine.Context {
+  /// Leaves out for a while who did not receive what this member holds, whoever ends the ring on
+  /// that account: the representative must not let it in again at once.
+  fileprivate mutating func accuse() {
+    let deaf =
+      home.standstill.accused(by: me, home.log, timers: timers)
+      ?? next.standstill.accused(by: me, next.log, timers: timers)
+    home.standstill.restart(at: now)
+    next.standstill.restart(at: now)
+    guard let deaf, let penalty = peers.penalise(deaf, at: now) else { return }
+    note(.leftOut(deaf, for: penalty))
+  }
+
   /// Keeps a late message of the old ring, as long as nothing was said of what is held.
   fileprivate mutating func keepInGather(_ data: DataPacket) {
     guard isInstalled, data.ring == home.id else { return drop(.foreignRing) }

@@ -74,7 +74,7 @@ extension RingEngine {
     case repeatedToken
     /// A token whose fields contradict what this member knows.
     case implausibleToken
-    /// A ring sequence too far above all that are known.
+    /// A ring sequence too far above all that are known; the packet's other fields counted.
     case implausibleSequence
     /// A join sent before the present ring was agreed on.
     case pastJoin
@@ -124,6 +124,8 @@ extension RingEngine {
     case commitLost
     /// The token of a ring being recovered did not come back in time.
     case recoveryLost
+    /// The token came, but a member does not receive the messages, or nobody holds them.
+    case failedToReceive
     /// The agreement was called into question while the commit token went round.
     case commitDisputed
     /// The loop did not run for too long.
@@ -157,6 +159,8 @@ extension RingEngine {
     case disagreed
     /// It called this member failed.
     case calledUsFailed
+    /// It took tokens, but not what others sent and this member holds.
+    case failedToReceive
     /// Several rings in a row that were agreed on with it were lost.
     case spoiled
     /// Another member calls it failed.

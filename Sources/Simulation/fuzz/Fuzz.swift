@@ -25,6 +25,7 @@ struct Fuzz: ParsableCommand {
 
   func run() throws {
     var (decoded, refused, delivered, accepted) = (UInt64(0), UInt64(0), UInt64(0), UInt64(0))
+    var (forged, longest) = (UInt64(0), Duration.zero)
     for seed in seed..<seed + seeds {
       var ring = LiveRing(seed: seed)
       do {
@@ -38,11 +39,14 @@ struct Fuzz: ParsableCommand {
       decoded += ring.decoded
       refused += ring.refused + parsers.refused
       delivered += ring.delivered
+      forged += ring.forged
+      longest = max(longest, ring.formedAfter)
       accepted += parsers.accepted
     }
     print(
-      "\(seeds) seeds: \(decoded) damaged packets reached engines that delivered \(delivered), "
-        + "\(accepted) damaged texts were accepted, \(refused) refused"
+      "\(seeds) seeds: \(decoded) damaged and \(forged) forged packets reached engines that "
+        + "delivered \(delivered), and formed a ring \(longest) later at the latest; \(accepted) "
+        + "damaged texts were accepted, \(refused) refused"
     )
   }
 }

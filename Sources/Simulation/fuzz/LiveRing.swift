@@ -10,11 +10,18 @@ import RingWire
 ///
 /// The damage is not sealed out here: whatever decodes reaches an engine in the name of a member, as
 /// from an attacker on a network with `Key = none`. An engine may then lose its ring; it must not
-/// trap, grow or stop answering.
+/// trap, grow or stop answering, and once the attack is over all must form a ring again, deliver,
+/// and come to rest.
 struct LiveRing {
   private static let names: [NodeID] = ["a", "b", "c", "d"]
   /// More effects of one call than any honest event has.
   private static let mostEffects = 20_000
+  /// How long members may take to form a ring after the attack: some may be left out for 30 seconds.
+  private static let patience = Duration.seconds(90)
+  /// How long what was submitted may take then.
+  private static let deliveryPatience = Duration.seconds(10)
+  /// More datagrams and deadlines in a second than an idle ring has.
+  private static let mostIdleEvents = 8_000
 
   private struct Letter {
     let due: Instant
@@ -26,11 +33,19 @@ struct LiveRing {
   private var engines: [RingEngine] = []
   private var letters: [Letter] = []
   private var corpus = Corpus([])
+  private var forger = Forger(Self.names)
+  /// Whether packets are damaged and lost.
+  private var isHostile = true
+  /// Who delivered what is submitted last of all.
+  private var marked: Set<Int> = []
   private var now = Instant.boot
   private var counter: UInt64 = 0
   private(set) var decoded: UInt64 = 0
   private(set) var refused: UInt64 = 0
   private(set) var delivered: UInt64 = 0
+  private(set) var forged: UInt64 = 0
+  /// How long it took to form a ring after the attack.
+  private(set) var formedAfter = Duration.zero
 
   init(seed: UInt64) {
     random = SplitMix64(seed: seed)
@@ -56,8 +71,55 @@ struct LiveRing {
     for _ in 0..<steps {
       try next()
       if !corpus.isEmpty, Int.random(in: 0..<4, using: &random) == 0 { try attack() }
+      if Int.random(in: 0..<16, using: &random) == 0 { try forge() }
       if Int.random(in: 0..<10, using: &random) == 0 { try submit() }
     }
+    try recover()
+  }
+
+  /// Without an attacker: one ring of all, that delivers and then rests.
+  private mutating func recover() throws(FuzzFailure) {
+    isHostile = false
+    formedAfter = try advance(atMost: Self.patience, for: "a ring of all") {
+      let ring = $0.engines[0].ring
+      return $0.engines.allSatisfy {
+        $0.phaseName == .operational && $0.ring == ring && $0.members.count == Self.names.count
+      }
+    }
+    _ = try advance(atMost: Self.deliveryPatience, for: "the backlog to go") {
+      $0.engines.allSatisfy { $0.backlog == 0 }
+    }
+    try feed(.submit(service: .safe, payload: Self.mark), to: 1)
+    _ = try advance(atMost: Self.deliveryPatience, for: "a safe message at all") {
+      $0.marked.count == Self.names.count
+    }
+    let end = now + .seconds(1)
+    var events = 0
+    while now < end {
+      try next()
+      events += 1
+    }
+    guard events <= Self.mostIdleEvents else {
+      throw FuzzFailure("\(events) events in an idle second after the attack")
+    }
+  }
+
+  private static let mark = Array("all is well".utf8)
+
+  private mutating func advance(
+    atMost limit: Duration,
+    for what: String,
+    until isDone: (Self) -> Bool
+  ) throws(FuzzFailure) -> Duration {
+    let begin = now
+    while !isDone(self) {
+      guard now < begin + limit else {
+        let state = engines.map { "\($0.phaseName) \($0.members) backlog \($0.backlog)" }
+        throw FuzzFailure("waited \(limit) in vain for \(what): \(state)")
+      }
+      try next()
+    }
+    return now - begin
   }
 
   /// The earliest of a datagram's arrival and an engine's deadline.
@@ -99,6 +161,28 @@ struct LiveRing {
     try feed(.received(packet), to: index)
   }
 
+  /// Sends a forged packet to somebody; a token mostly to whom the true one is on its way.
+  private mutating func forge() throws(FuzzFailure) {
+    guard let packet = forger.packet(&random) else { return }
+    let header = DatagramHeader(kind: packet.kind, cluster: 1, counter: 0, boot: BootID(9, 9, 9, 9))
+    guard let (_, same) = try? Datagram.decode(Datagram.encode(packet, header: header)[...]),
+      same == packet
+    else {
+      refused += 1
+      return
+    }
+    var index = Int.random(in: 0..<engines.count, using: &random)
+    if packet.kind == .token || packet.kind == .commitToken,
+      Int.random(in: 0..<4, using: &random) > 0,
+      let sender = Self.names.firstIndex(of: packet.sender)
+    {
+      index = (sender + 1) % engines.count
+    }
+    guard packet.sender != Self.names[index] else { return }
+    forged += 1
+    try feed(.received(packet), to: index)
+  }
+
   private mutating func submit() throws(FuzzFailure) {
     let index = Int.random(in: 0..<engines.count, using: &random)
     guard !engines[index].isCongested else { return }
@@ -128,7 +212,12 @@ struct LiveRing {
       switch effect {
       case .send(let packet, let node): post(packet, from: index, to: Roster([node]))
       case .multicast(let packet, let roster): post(packet, from: index, to: roster)
-      case .deliver: delivered += 1
+      case .deliver(let delivery):
+        delivered += 1
+        if !isHostile, case .message(let message) = delivery, message.payload[...] == Self.mark[...]
+        {
+          marked.insert(index)
+        }
       case .store(let bound): try feed(.stored(bound: bound), to: index)
       case .drain: try feed(.drained, to: index)
       case .liveness, .note, .departed: break
@@ -145,9 +234,12 @@ struct LiveRing {
       boot: BootID(UInt64(index), 0, 0, 0)
     )
     let bytes = Datagram.encode(packet, header: header)
-    corpus.add(bytes, &random)
+    if isHostile {
+      corpus.add(bytes, &random)
+      forger.read(packet)
+    }
     for name in Self.names where name != Self.names[index] && roster.contains(name) {
-      guard Int.random(in: 0..<50, using: &random) > 0 else { continue }
+      guard !isHostile || Int.random(in: 0..<50, using: &random) > 0 else { continue }
       let delay = Duration.microseconds(Int.random(in: 50..<400, using: &random))
       letters.append(Letter(due: now + delay, to: name, bytes: bytes))
     }

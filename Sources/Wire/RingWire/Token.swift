@@ -19,19 +19,29 @@ package struct Token: Sendable, Equatable {
   package var aruHolder: NodeID?
   /// Who ordered a packet last: the idle token rests there; `nil` if nobody has on this ring.
   package var lastSender: NodeID?
-  /// Packets sent in the last rotation, retransmissions included.
-  package var sent: UInt32
-  /// Packets retransmitted in the last rotation.
-  package var retransmitted: UInt32
-  /// Packets that members wait to send; during Recovery, old messages to be rebroadcast.
-  package var backlog: UInt32
+  /// What all members reported in the last whole round; a round begins at the representative.
+  package var lastRound: Report
+  /// What those reported that the token has visited in the present round.
+  package var thisRound: Report
   /// What members lack, in ascending ranges that do not overlap.
   package var requests: [SequenceRange]
 
   package init(sender: NodeID, ring: RingID) {
     (self.sender, self.ring) = (sender, ring)
     (hop, sequence, aru, aruHolder, lastSender) = (0, 0, 0, nil, nil)
-    (sent, retransmitted, backlog, requests) = (0, 0, 0, [])
+    (lastRound, thisRound, requests) = (Report(), Report(), [])
+  }
+
+  /// Sums over members, made anew in each round so that a wrong one does not stay.
+  package struct Report: Sendable, Equatable {
+    /// Packets retransmitted at the visit.
+    package var retransmitted: UInt32
+    /// Packets that wait to be sent; during Recovery, old messages to be rebroadcast.
+    package var backlog: UInt32
+
+    package init(retransmitted: UInt32 = 0, backlog: UInt32 = 0) {
+      (self.retransmitted, self.backlog) = (retransmitted, backlog)
+    }
   }
 }
 
@@ -57,9 +67,8 @@ extension Token {
     guard aru <= sequence else { throw .malformed(field: "aru") }
     aruHolder = try reader.readOptionalNode()
     lastSender = try reader.readOptionalNode()
-    sent = try reader.read()
-    retransmitted = try reader.read()
-    backlog = try reader.read()
+    lastRound = try Report(reading: &reader)
+    thisRound = try Report(reading: &reader)
     requests = []
     let count = try reader.readCount("requests", limit: WireLimits.requests)
     requests.reserveCapacity(count)
@@ -82,13 +91,24 @@ extension Token {
     writer.write(aru)
     writer.write(aruHolder)
     writer.write(lastSender)
-    writer.write(sent)
-    writer.write(retransmitted)
-    writer.write(backlog)
+    lastRound.write(to: &writer)
+    thisRound.write(to: &writer)
     writer.writeCount(requests.count)
     for range in requests {
       writer.write(range.first)
       writer.write(range.last)
     }
+  }
+}
+
+extension Token.Report {
+  fileprivate init(reading reader: inout ByteReader) throws(WireError) {
+    retransmitted = try reader.read()
+    backlog = try reader.read()
+  }
+
+  fileprivate func write(to writer: inout ByteWriter) {
+    writer.write(retransmitted)
+    writer.write(backlog)
   }
 }

@@ -162,7 +162,7 @@ extension RingScene {
       }
     case .token(let token):
       "token \(token.hop) of \(token.ring): seq \(token.sequence) aru \(token.aru) "
-        + "by \(token.aruHolder?.description ?? "-") backlog \(token.backlog) "
+        + "by \(token.aruHolder?.description ?? "-") backlog \(token.lastRound.backlog) "
         + "wants \(token.requests.map { "\($0.first)-\($0.last)" })"
     case .join(let join):
       "join: \(join.considered) failed \(join.failed) sequence \(join.ringSequence)"
@@ -194,7 +194,9 @@ extension RingScene {
 extension Token {
   fileprivate var fingerprint: Int {
     var hash = Int(truncatingIfNeeded: sequence &* 31 &+ aru)
-    hash = hash &* 31 &+ Int(backlog) &+ Int(sent) &* 7 &+ Int(retransmitted) &* 13
+    for report in [lastRound, thisRound] {
+      hash = hash &* 31 &+ Int(report.backlog) &+ Int(report.retransmitted) &* 13
+    }
     for range in requests {
       hash = hash &* 31 &+ Int(truncatingIfNeeded: range.first &* 17 &+ range.last)
     }
