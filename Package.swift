@@ -124,8 +124,8 @@ let package = Package(
     layer(
       "Simulation",
       "Worlds",
-      values + ["RingWire", "FailoverWire", "LinkWire", "Ring", "Failover", "Announcements"]
-        + ["GroupNode", "FailoverNode"]
+      values + ["RingWire", "GroupsWire", "FailoverWire", "LinkWire", "Ring", "Groups", "Failover"]
+        + ["Announcements", "GroupNode", "FailoverNode"]
     ),
     program(
       "simulate",
@@ -231,7 +231,7 @@ let package = Package(
       swiftSettings: common
     ),
     tests("SessionWire", values + ["SessionWire", "Transcripts"]),
-    tests("Groups", values + ["GroupsWire", "Groups"]),
+    tests("Groups", values + ["GroupsWire", "Groups", "Worlds"]),
     .target(
       name: "GroupConformance",
       dependencies: ["GroupModel"],
@@ -252,7 +252,10 @@ let package = Package(
     tests("Checking", values + ["Health", "RunnerWire", "Checking"]),
     tests("Configuration", values + ["ConfigurationText", "Health", "Configuration"]),
     tests("SpreadConfiguration", values + ["ConfigurationText", "SpreadConfiguration"]),
-    tests("Simulation", values + ["RingWire", "Ring", "GroupNode", "FailoverNode", "Worlds"]),
+    tests(
+      "Simulation",
+      values + ["RingWire", "Ring", "Groups", "GroupNode", "FailoverNode", "Worlds"]
+    ),
     tests("Sealing", values + ["RingWire", "Sealing"]),
     tests("Seal", ["GroupModel", "RingWire", "Seal"]),
     tests("Reactor", ["Machine", "Reactor"]),

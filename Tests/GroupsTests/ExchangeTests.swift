@@ -6,6 +6,7 @@ import Groups
 import GroupsWire
 import Machine
 import Testing
+import Worlds
 
 /// The exchange of tables after a ring change.
 @Suite("Exchange of state by synced sets")

@@ -2,6 +2,7 @@
 
 import Glibc
 import Testing
+import Worlds
 
 @Suite("Random worlds of groups over an oracle of the ring keep every rule")
 struct ExplorationTests {

@@ -3,6 +3,7 @@
 import GroupModel
 import Groups
 import Testing
+import Worlds
 
 /// The rules of process groups over the ring, each by its name in the specification (rules D).
 @Suite("Rules of process groups")

@@ -4,6 +4,7 @@ import GroupModel
 import Groups
 import Machine
 import Testing
+import Worlds
 
 /// What local processes may ask for, and what becomes of it.
 @Suite("Requests of local processes")

@@ -25,6 +25,7 @@ LOGS = BUILD / "test-logs"
 PROGRESS = LOGS / "full.json"
 SIMULATE = "simulate"
 SEEDS, SEEDS_FULL = 300, 20_000
+GROUP_SEEDS, GROUP_SEEDS_FULL = 200, 10_000
 ROUNDS_FULL = 5
 DEMO_PROFILES = ("lan", "fast", "wan")
 
@@ -50,7 +51,9 @@ def suites(full: bool) -> list[Suite]:
     ]
     if has_simulation():
         seeds = SEEDS_FULL if full else SEEDS
+        group_seeds = GROUP_SEEDS_FULL if full else GROUP_SEEDS
         found.append(Suite("simulation", lambda: simulation(seeds)))
+        found.append(Suite("simulation of groups", lambda: simulation(group_seeds, "--groups")))
     if not root:
         print("Not root: the tests in network namespaces are left out.", flush=True)
     found.append(Suite("integration", lambda: integration([])))
@@ -91,8 +94,8 @@ def release_build() -> Outcome:
     return Outcome.of(commands.build_release(ROOT, [], products) == 0)
 
 
-def simulation(seeds: int) -> Outcome:
-    argv = [str(BUILD / "release" / SIMULATE), "--seeds", str(seeds)]
+def simulation(seeds: int, *layer: str) -> Outcome:
+    argv = [str(BUILD / "release" / SIMULATE), *layer, "--seeds", str(seeds)]
     return Outcome.of(run_group(argv, cwd=ROOT) == 0)
 
 

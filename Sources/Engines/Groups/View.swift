@@ -15,7 +15,7 @@ extension GroupsEngine {
     /// The number of the receiver's own set.
     package let ownSet: Int
 
-    init(
+    package init(
       group: GroupName,
       id: ViewID,
       members: [MemberID],

@@ -42,6 +42,20 @@ package struct GroupNode: StateMachine {
     case groupsNote(GroupsEngine.Note)
   }
 
+  /// What passes between the ring and the groups over it.
+  package enum Sighting: Sendable, Equatable {
+    /// The groups give the ring a message.
+    case submitted(Service, [UInt8])
+    /// The ring gives the groups what comes next in its order.
+    case ordered(Delivery)
+  }
+
+  /// Something seen, before the effect of this place among those of one call.
+  package struct Seen: Sendable, Equatable {
+    package let before: Int
+    package let sighting: Sighting
+  }
+
   /// How far the resident's disconnect has come.
   private enum Departure: Sendable, Equatable {
     case none
@@ -69,15 +83,20 @@ package struct GroupNode: StateMachine {
   // Reused between events; empty outside a call, but for the resident's connection at the start.
   private var ringEffects = EffectQueue<RingEngine.Effect>()
   private var groupEffects = EffectQueue<GroupsEngine.Effect>()
+  /// Whether to note what ``takeSightings()`` gives; for checkers.
+  package var isWatched = false
+  private var sightings: [Seen] = []
 
+  /// `groups` are the settings of the group layer where they are not the usual ones.
   package init(
     settings: RingEngine.Settings,
+    groups: GroupsEngine.Settings? = nil,
     process: InlineName?,
     storedSequenceBound: UInt64,
     random: SplitMix64,
     startingAt now: Instant
   ) {
-    var groupSettings = GroupsEngine.Settings(me: settings.me)
+    var groupSettings = groups ?? GroupsEngine.Settings(me: settings.me)
     groupSettings.longestPayload = settings.longestMessage - Multicast.longestHeader
     longestMessage = groupSettings.longestPayload
     resident = process
@@ -96,6 +115,15 @@ package struct GroupNode: StateMachine {
 
   /// The group layer's counters and tables, for status and checkers.
   package var groups: GroupsEngine { layer }
+
+  /// Where the ring is in its membership algorithm.
+  package var phaseName: RingEngine.PhaseName { ring.phaseName }
+
+  /// What was seen during the last call; to be taken after each while the node is watched.
+  package mutating func takeSightings() -> [Seen] {
+    defer { sightings.removeAll(keepingCapacity: true) }
+    return sightings
+  }
 
   /// Whether a multicast would be refused for want of room.
   package var isCongested: Bool { isBackedUp || ring.isCongested || !layer.hasRoom }
@@ -154,7 +182,7 @@ package struct GroupNode: StateMachine {
         // What is told to processes keeps its place among the ring's other effects.
         routeGroups(at: now, into: &effects)
       }
-      submit(at: now)
+      submit(at: now, before: effects.effects.count)
       depart(at: now)
       routeGroups(at: now, into: &effects)
     } while !ringEffects.isEmpty
@@ -173,7 +201,11 @@ package struct GroupNode: StateMachine {
     case .liveness(let liveness): effects.append(.group(.liveness(liveness)))
     case .note(let note): effects.append(.note(note))
     case .departed: effects.append(.group(.disconnected(.requested)))
-    case .deliver(let delivery): tell(.ring(GroupsEngine.RingEvent(delivery)), at: now)
+    case .deliver(let delivery):
+      if isWatched {
+        sightings.append(Seen(before: effects.effects.count, sighting: .ordered(delivery)))
+      }
+      tell(.ring(GroupsEngine.RingEvent(delivery)), at: now)
     }
   }
 
@@ -194,10 +226,14 @@ package struct GroupNode: StateMachine {
   }
 
   /// Gives the ring what it has room for.
-  private mutating func submit(at now: Instant) {
+  private mutating func submit(at now: Instant, before place: Int) {
     var given = 0
     while given < waiting.count, !ring.isCongested {
       let next = waiting[given]
+      if isWatched {
+        let sighting = Sighting.submitted(next.service, next.payload)
+        sightings.append(Seen(before: place, sighting: sighting))
+      }
       ring.handle(
         .submit(service: next.service, payload: next.payload),
         at: now,

@@ -22,6 +22,8 @@ package struct Campaign: Sendable {
     switch layer {
     case .ring:
       outcome(seed, keepsTranscript, RingScene.init(cast:climate:drawing:))
+    case .groups:
+      outcome(seed, keepsTranscript, GroupScene.init(cast:climate:drawing:))
     case .failover:
       outcome(seed, keepsTranscript, FailoverScene.init(cast:climate:drawing:))
     }

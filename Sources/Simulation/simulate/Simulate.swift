@@ -25,6 +25,9 @@ struct Simulate: AsyncParsableCommand {
   @Option(help: "The hosts of each world, 1 to 9; 3 to 7 by the seed if not given.")
   var nodes: Int?
 
+  @Flag(help: "Run process groups over the ring, with processes that use them.")
+  var groups = false
+
   @Flag(help: "Run whole fail-over daemons instead of ring engines alone.")
   var failover = false
 
@@ -47,13 +50,16 @@ struct Simulate: AsyncParsableCommand {
     }
     guard (1...9).contains(nodes ?? 1) else { throw ValidationError("--nodes must be 1 to 9") }
     guard (1...256).contains(jobs) else { throw ValidationError("--jobs must be 1 to 256") }
+    guard !(groups && failover) else {
+      throw ValidationError("--groups and --failover exclude each other")
+    }
     guard transcript == nil || seeds == 1 else {
       throw ValidationError("--transcript needs --seeds 1")
     }
   }
 
   func run() async throws {
-    let campaign = Campaign(nodes: nodes, layer: failover ? .failover : .ring)
+    let campaign = Campaign(nodes: nodes, layer: layer)
     let clock = ContinuousClock()
     let began = clock.now
     var report = Report()
@@ -73,6 +79,8 @@ struct Simulate: AsyncParsableCommand {
     }
     if !report.failures.isEmpty { throw ExitCode(1) }
   }
+
+  private var layer: Counters.Layer { failover ? .failover : groups ? .groups : .ring }
 
   /// Each job takes the next seeds as soon as it is done with its last.
   private func runAll(of campaign: Campaign) async -> Report {
@@ -106,6 +114,7 @@ struct Simulate: AsyncParsableCommand {
   private func replay(_ seed: UInt64) -> String {
     "scripts/simulate --seed \(seed) --seeds 1"
       + (nodes.map { " --nodes \($0)" } ?? "") + (failover ? " --failover" : "")
+      + (groups ? " --groups" : "")
       + " --transcript seed-\(seed).txt"
   }
 }

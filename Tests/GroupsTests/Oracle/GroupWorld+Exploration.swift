@@ -3,6 +3,7 @@
 import GroupModel
 import Groups
 import Machine
+import Worlds
 
 /// Random worlds: first everything happens at once, then the network heals and must settle.
 extension GroupWorld {
@@ -135,10 +136,10 @@ extension GroupWorld {
     }
     for (station, engine) in engines.enumerated() {
       if engine?.isSettled != true || engine?.deferredCount != 0 {
-        checker.report(.eventually, "\(Self.nodes[station]) does not settle")
+        checker.report(.groupsEventually, "\(Self.nodes[station]) does not settle")
       }
       if tables[station] != tables[0] {
-        checker.report(.eventually, "tables differ: \(tables[station]) and \(tables[0])")
+        checker.report(.groupsEventually, "tables differ: \(tables[station]) and \(tables[0])")
       }
     }
     for group in Self.groups {
@@ -146,11 +147,14 @@ extension GroupWorld {
         .map(\.member).sorted()
       let members = engines[0]?.group(group)?.members ?? []
       if wanted != members {
-        checker.report(.eventually, "\(group) has \(members), but \(wanted) asked to be in it")
+        checker.report(
+          .groupsEventually,
+          "\(group) has \(members), but \(wanted) asked to be in it"
+        )
       }
       for process in checker.processes where process.isHearing && process.wanted.contains(group) {
         if process.views[group]?.members != members {
-          checker.report(.eventually, "\(process.member) does not know \(group) as it is")
+          checker.report(.groupsEventually, "\(process.member) does not know \(group) as it is")
         }
       }
     }
@@ -168,7 +172,7 @@ extension GroupWorld {
       for process in checker.processes where process.isHearing {
         let isMeant = process.wanted.contains(first) || process.wanted.contains(second)
         if isMeant != process.messages.contains(number) {
-          checker.report(.eventually, "\(process.member) and message \(number): \(isMeant)")
+          checker.report(.groupsEventually, "\(process.member) and message \(number): \(isMeant)")
         }
       }
     }

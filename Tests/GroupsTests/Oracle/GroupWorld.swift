@@ -5,6 +5,7 @@ import GroupModel
 import Groups
 import GroupsWire
 import Machine
+import Worlds
 
 /// What worlds exercised: the proof that they were not tame.
 struct GroupCounters: Equatable {
@@ -89,9 +90,11 @@ struct GroupWorld {
     case .transitional(let staying):
       let lost = engines[station]?.syncedSet.subtracting(staying) ?? .empty
       losing[station] = losing[station].union(lost)
-      for index in checker.processes.indices where checker.processes[index].station == station {
-        checker.processes[index].path.append("\(delivery.ring) \(staying)")
-      }
+      let from = RingID(
+        sequence: UInt64(truncatingIfNeeded: delivery.ring),
+        representative: Self.nodes[0]
+      )
+      checker.hop(GroupChecker.Hop(from: from, staying: staying), at: station)
     case .message, .regular: break
     }
     let due = expectedNow(delivery.event, at: station)
@@ -173,7 +176,7 @@ struct GroupWorld {
           counters.networkViews += 1
           if view.virtualSynchronySets.count > 1 { counters.mergedGroups += 1 }
         }
-        checker.view(view, path: checker.processes[index].path.count, to: index)
+        checker.view(view, to: index)
       case .left(let group): checker.left(group, to: index)
       case .disconnected: checker.processes[index].isHearing = false
       }
@@ -214,7 +217,7 @@ struct GroupWorld {
     var effects = EffectQueue<GroupsEngine.Effect>()
     engines[station]?.handle(.connect(process), at: .boot, into: &effects)
     for effect in effects.takeAll() where effect == .deliver(.connected(member), to: process) {
-      checker.processes.append(ProcessHistory(member: member, station: station))
+      _ = checker.add(member, at: station)
     }
   }
 

@@ -4,6 +4,7 @@ import GroupModel
 import Groups
 import Machine
 import Testing
+import Worlds
 
 /// A world told step by step: what a process was told since the last look, as text.
 ///

@@ -51,6 +51,23 @@ package struct Counters: Sendable, Equatable {
   package var tokensRepeated = 0
   package var unstoredSequences = 0
 
+  // What process groups did.
+  package var groupViews = 0
+  package var groupViewsTold = 0
+  package var networkViews = 0
+  package var viewsApart = 0
+  package var signals = 0
+  package var joinsInTransitional = 0
+  package var exchanges = 0
+  package var exchangesCut = 0
+  package var deferred = 0
+  package var mergesDisjoint = 0
+  package var mergesOverlapping = 0
+  package var groupMessages = 0
+  package var privateMessages = 0
+  package var clientCrashes = 0
+  package var requestsRefused = 0
+
   // What fail-over did.
   package var views = 0
   package var acquisitions = 0
@@ -67,6 +84,7 @@ package struct Counters: Sendable, Equatable {
   /// Which engines ran in the worlds.
   package enum Layer: Sendable {
     case ring
+    case groups
     case failover
   }
 
@@ -118,6 +136,24 @@ package struct Counters: Sendable, Equatable {
     ("sequences used before stored", 0, \.unstoredSequences),
   ]
 
+  private static let groups: [Row] = [
+    ("group views", 5_000, \.groupViews),
+    ("group views told", 0, \.groupViewsTold),
+    ("group views by network", 2_000, \.networkViews),
+    ("group views during partitions", 1_000, \.viewsApart),
+    ("transitional signals", 1_000, \.signals),
+    ("joins inside a transitional period", 20, \.joinsInTransitional),
+    ("exchanges of state", 2_000, \.exchanges),
+    ("exchanges cut short", 50, \.exchangesCut),
+    ("messages deferred by an exchange", 500, \.deferred),
+    ("merges with disjoint groups", 100, \.mergesDisjoint),
+    ("merges with overlapping groups", 300, \.mergesOverlapping),
+    ("messages given to processes", 10_000, \.groupMessages),
+    ("messages by private names", 1_000, \.privateMessages),
+    ("processes crashed", 500, \.clientCrashes),
+    ("requests refused", 0, \.requestsRefused),
+  ]
+
   private static let failover: [Row] = [
     ("views installed", 1_000, \.views),
     ("acquisitions", 1_000, \.acquisitions),
@@ -132,7 +168,7 @@ package struct Counters: Sendable, Equatable {
 
   /// Adds another world's counters.
   package mutating func add(_ other: Self) {
-    for row in Self.common + Self.ring + Self.failover {
+    for row in Self.common + Self.ring + Self.groups + Self.failover {
       self[keyPath: row.path] += other[keyPath: row.path]
     }
     slowestSettling = max(slowestSettling, other.slowestSettling)
@@ -145,6 +181,7 @@ package struct Counters: Sendable, Equatable {
     let table =
       switch layer {
       case .ring: Self.common + Self.ring
+      case .groups: Self.common + Self.ring + Self.groups
       case .failover: Self.common + Self.failover
       }
     return table.map { row in

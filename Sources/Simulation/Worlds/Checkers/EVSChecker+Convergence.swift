@@ -7,6 +7,12 @@ extension EVSChecker {
   /// The process that runs on a host; -1 for none.
   package func process(on host: Int) -> Int { running[host] }
 
+  /// The members of the regular configuration that a host delivered last.
+  package func members(at host: Int) -> HostSet {
+    guard running[host] >= 0, processes[running[host]].ring >= 0 else { return HostSet() }
+    return rings[processes[running[host]].ring].members ?? HostSet()
+  }
+
   /// Whether a packet of a ring has been seen on the wire.
   package func knows(sequence: UInt64, of ring: RingID) -> Bool {
     guard let index = ringIndices[ring], sequence >= 1,

@@ -98,6 +98,7 @@ extension EVSChecker {
     messages[message].position = position
     rings[ring].messages.append(message)
     processes[process].outstanding += 1
+    processes[process].firstUnsent = max(sender.firstUnsent, messages[message].number + 1)
     counters.sent += 1
   }
 
@@ -127,6 +128,12 @@ extension EVSChecker {
           + "(\(delivery.payload.count) bytes)"
       )
     }
+    accept(message, at: process, in: delivery.ring, length: letter.length)
+  }
+
+  /// A process delivers a message that has been identified, as one of this ring.
+  mutating func accept(_ message: Int, at process: Int, in id: RingID, length: Int) {
+    let host = processes[process].host
     let bit = UInt128(1) << UInt128(process)
     if messages[message].delivered & bit != 0 {
       return report(.integrity, "\(name(process)) delivers \(describe(message)) twice")
@@ -146,11 +153,11 @@ extension EVSChecker {
         "\(name(process)) delivers \(describe(message)) before it was sent"
       )
     }
-    guard messages[message].ring == ring, rings[ring].id == delivery.ring else {
+    guard messages[message].ring == ring, rings[ring].id == id else {
       return report(
         .oneConfiguration,
         "\(name(process)) delivers \(describe(message)) in ring \(ringName(ring)), said to be "
-          + "\(delivery.ring), sent in \(ringName(messages[message].ring))"
+          + "\(id), sent in \(ringName(messages[message].ring))"
       )
     }
     checkOrder(of: message, at: process)
@@ -161,7 +168,7 @@ extension EVSChecker {
     if messages[message].process == process { processes[process].outstanding -= 1 }
     if messages[message].service == .safe { checkSafe(message, at: process) }
     counters.delivered += 1
-    if letter.length > 8_000 { counters.largeDelivered += 1 }
+    if length > 8_000 { counters.largeDelivered += 1 }
     if processes[process].transition >= 0 { counters.deliveredInTransitional += 1 }
     fold(5, process, message)
   }

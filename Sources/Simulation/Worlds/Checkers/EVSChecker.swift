@@ -63,7 +63,14 @@ package struct EVSChecker: Sendable {
   // MARK: - Messages
 
   /// Makes the next letter of a host and notes it as submitted.
-  package mutating func submit(host: Int, service: Service, length: Int) -> Letter? {
+  ///
+  /// A `fingerprint` of its bytes is for messages that are known again by that.
+  package mutating func submit(
+    host: Int,
+    service: Service,
+    length: Int,
+    fingerprint: UInt64 = 0
+  ) -> Letter? {
     let process = running[host]
     guard process >= 0 else { return nil }
     let sender = processes[process]
@@ -82,6 +89,7 @@ package struct EVSChecker: Sendable {
         process: process,
         number: letter.number,
         service: service,
+        fingerprint: fingerprint,
         contextRing: isRegular ? sender.ring : -1,
         context: sender.cursor
       )

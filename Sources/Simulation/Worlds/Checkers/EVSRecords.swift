@@ -31,6 +31,8 @@ struct MessageRecord: Sendable {
   let process: Int
   let number: Int
   let service: Service
+  /// Of its bytes, where it is known by these.
+  let fingerprint: UInt64
   /// Where its sender stood when it was submitted: a ring (-1 for none), and how far in it.
   let contextRing: Int
   let context: Position
@@ -66,6 +68,8 @@ struct ProcessRecord: Sendable {
   var lastNumbers: [Int] = []
   /// Its messages by number.
   var messages: [Int] = []
+  /// The number after the last one that took a place in a ring's order.
+  var firstUnsent = 0
   /// Those that it may have obligations to: members of rings it tried to form since `ring`.
   var tried = HostSet()
 }

@@ -21,6 +21,15 @@ package enum Rule: String, Sendable, CaseIterable {
   case oneToken = "Ring.OneToken"
   case ringSequence = "Ring.Seq"
   case commitID = "Commit.Id"
+  case groupView = "Group.View"
+  case selfInclusion = "Group.SelfInclusion"
+  case cut = "Group.Cut"
+  case cameTogether = "Group.CameTogether"
+  case oneOrder = "Group.OneOrder"
+  case open = "Group.Open"
+  case groupID = "Group.Id"
+  /// What processes asked for comes true once the network heals.
+  case groupsEventually = "Group.Eventually"
   /// A machine that asks to be called again and again without time going by.
   case progress = "Machine.Progress"
   /// A datagram that the codec does not give back as it was.

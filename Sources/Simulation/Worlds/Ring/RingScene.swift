@@ -17,21 +17,23 @@ package struct RingScene: Scene {
   let cast: Cast
   private let settings: RingEngine.Settings
   private let traffic: Traffic
-  package internal(set) var checker: EVSChecker
-  var ringChecker: RingChecker
-  var tally = Counters()
-  private var wireViolation: Violation?
-  private var phases: [RingEngine.PhaseName]
-  /// The letters that each host is in the midst of sending in parts.
-  var parts: [Letter?]
+  package internal(set) var watch: RingWatch
   /// The messages submitted after the world settled.
   private var lastLetters: [Letter] = []
-  private var finalRing: RingID?
-  var recovering: [RingID] = []
 
   package init(cast: Cast, climate: Climate, drawing chance: inout Chance) {
     self.cast = cast
     traffic = Traffic(climate: climate, drawing: &chance)
+    settings = Self.settings(cast: cast, climate: climate, drawing: &chance)
+    watch = RingWatch(cast: cast, naming: .byLetter)
+  }
+
+  /// Draws what the engines of a world have in common.
+  static func settings(
+    cast: Cast,
+    climate: Climate,
+    drawing chance: inout Chance
+  ) -> RingEngine.Settings {
     var settings = RingEngine.Settings(
       me: cast.node(0),
       configured: cast.roster,
@@ -42,24 +44,12 @@ package struct RingScene: Scene {
     settings.personalWindow = min(settings.window, chance.pick([3, 16, 64]) ?? 64)
     settings.datagramBudget = chance.pick([700, 1_350]) ?? 1_350
     settings.longestMessage = 1 << 17
-    self.settings = settings
-    checker = EVSChecker(cast: cast)
-    ringChecker = RingChecker(cast: cast)
-    phases = Array(repeating: .gather, count: cast.count)
-    parts = Array(repeating: nil, count: cast.count)
+    return settings
   }
 
-  package var violation: Violation? {
-    checker.violation ?? ringChecker.violation ?? wireViolation
-  }
-
-  package var digest: UInt64 { checker.digest }
-
-  package var counters: Counters {
-    var sum = tally
-    sum.add(checker.counters)
-    return sum
-  }
+  package var violation: Violation? { watch.violation }
+  package var digest: UInt64 { watch.checker.digest }
+  package var counters: Counters { watch.counters }
 
   // MARK: - Engines
 
@@ -67,9 +57,7 @@ package struct RingScene: Scene {
     _ boot: Boot,
     in world: inout Surroundings<Errand>
   ) -> RingEngine {
-    checker.start(host: boot.host, remembers: boot.remembers)
-    parts[boot.host] = nil
-    phases[boot.host] = .gather
+    watch.start(boot)
     world.post(.submit(host: boot.host), after: world.chance.wait(mean: traffic.interval))
     var settings = settings
     settings.me = cast.node(boot.host)
@@ -86,14 +74,7 @@ package struct RingScene: Scene {
     _ place: Place<RingEngine>,
     in world: inout Surroundings<Errand>
   ) {
-    checker.stop(host: host)
-    let statistics = place.pointer.pointee.statistics
-    tally.rebroadcasts += Int(statistics.rebroadcasts)
-    tally.recoveriesWithHoles += Int(statistics.recoveriesWithHoles)
-    tally.stalls += Int(statistics.stalls)
-    tally.votedOut += Int(statistics.votedOut)
-    tally.tokensRepeated += Int(statistics.tokensRepeated)
-    tally.restartsNoticed += Int(statistics.gathered(because: .memberRestarted))
+    watch.stop(host: host, place.pointer.pointee.statistics)
   }
 
   package func event(_ happening: Happening) -> RingEngine.Event {
@@ -112,25 +93,26 @@ package struct RingScene: Scene {
   ) -> Demand? {
     switch effect {
     case .send(let packet, let node):
-      world.log(host, "-> \(node) \(Self.text(packet))")
-      return .send(watch(packet, from: host, in: world), to: node)
+      world.log(host, "-> \(node) \(RingWatch.text(packet))")
+      return .send(watch.watch(packet, from: host, in: world), to: node)
     case .multicast(let packet, let roster):
-      world.log(host, "-> \(roster) \(Self.text(packet))")
-      return .multicast(watch(packet, from: host, in: world), to: roster)
+      world.log(host, "-> \(roster) \(RingWatch.text(packet))")
+      return .multicast(watch.watch(packet, from: host, in: world), to: roster)
     case .deliver(let delivery):
-      deliver(delivery, at: host, in: &world)
+      watch.deliver(delivery, at: host, in: &world)
       return nil
     case .store(let bound):
       world.log(host, "stores \(bound)")
       return .store(bound: bound)
     case .drain: return .drain
     case .liveness(let liveness):
-      if liveness == .resumed { tally.stallsResumed += 1 }
+      if liveness == .resumed { watch.tally.stallsResumed += 1 }
       if case .rotation = liveness { return nil }
       world.log(host, "\(liveness)")
       return nil
     case .note(let note):
-      hear(note, from: host, in: &world)
+      world.log(host, "\(note)")
+      watch.hear(note, from: host)
       return nil
     case .departed: return .end
     }
@@ -141,71 +123,13 @@ package struct RingScene: Scene {
     on host: Int,
     in world: inout Surroundings<Errand>
   ) {
-    phases[host] = Self.phase(of: &place.pointer.pointee)
+    watch.observe(Self.phase(of: &place.pointer.pointee), on: host)
   }
 
   /// Read where the engine lies: a copy costs much more.
   @inline(never)
   private static func phase(of engine: inout RingEngine) -> RingEngine.PhaseName {
     engine.phaseName
-  }
-
-  private mutating func hear(
-    _ note: RingEngine.Note,
-    from host: Int,
-    in world: inout Surroundings<Errand>
-  ) {
-    world.log(host, "\(note)")
-    switch note {
-    case .gathering:
-      if phases[host] == .commit { tally.changesDuringCommit += 1 }
-      if phases[host] == .recovery { tally.changesDuringRecovery += 1 }
-    case .leftOut: tally.leftOut += 1
-    case .sequenceNotStored: tally.unstoredSequences += 1
-    case .refused:
-      checker.withdraw(host: host)
-      tally.refused += 1
-    case .installed, .excluded, .stalled: break
-    }
-  }
-
-  private mutating func deliver(
-    _ delivery: Delivery,
-    at host: Int,
-    in world: inout Surroundings<Errand>
-  ) {
-    switch delivery {
-    case .message(let message):
-      world.log(host, "delivers \(Self.text(message))")
-      checker.deliver(
-        at: host,
-        Delivered(
-          sender: cast.host(message.sender) ?? -1,
-          service: message.service,
-          ring: message.ring,
-          payload: message.payload
-        )
-      )
-    case .transitional(let change):
-      world.log(host, "delivers transitional \(change.from) to \(change.to) \(change.members)")
-      checker.transitional(at: host, from: change.from, to: change.to, members: change.members)
-    case .regular(let next):
-      world.log(host, "delivers regular \(next.ring) \(next.members) with \(next.cameTogether)")
-      if finalRing != nil {
-        report(.eventually, "\(cast.node(host)) delivers \(next.ring) after all was settled")
-      }
-      ringChecker.install(of: next.ring, on: host, bound: world.bounds[host])
-      checker.regular(
-        at: host,
-        ring: next.ring,
-        members: next.members,
-        cameTogether: next.cameTogether
-      )
-    }
-  }
-
-  mutating func report(_ rule: Rule, _ text: String) {
-    if wireViolation == nil { wireViolation = Violation(rule, text) }
   }
 }
 
@@ -233,7 +157,7 @@ extension RingScene {
     in world: inout Surroundings<Errand>
   ) -> (host: Int, event: RingEngine.Event)? {
     let (service, length) = traffic.draw(&world.chance)
-    guard let letter = checker.submit(host: host, service: service, length: length) else {
+    guard let letter = watch.checker.submit(host: host, service: service, length: length) else {
       return nil
     }
     world.log(host, "submits #\(letter.number) (\(service), \(letter.length) bytes)")
@@ -250,11 +174,11 @@ extension RingScene {
   package mutating func calm(in world: inout Surroundings<Errand>) {}
 
   package func isSettled(_ live: HostSet, in world: borrowing Surroundings<Errand>) -> Bool {
-    checker.commonRing(of: live) != nil
+    watch.checker.commonRing(of: live) != nil
   }
 
   package mutating func settled(_ live: HostSet, in world: inout Surroundings<Errand>) {
-    finalRing = checker.commonRing(of: live)
+    watch.settled(live)
     for host in live {
       for _ in 0..<3 {
         world.post(
@@ -265,16 +189,15 @@ extension RingScene {
     }
   }
 
-  package func isFinished(_ live: HostSet) -> Bool { checker.hasDelivered(everythingTo: live) }
+  package func isFinished(_ live: HostSet) -> Bool {
+    watch.checker.hasDelivered(everythingTo: live)
+  }
 
   package mutating func finish(_ live: HostSet, in world: inout Surroundings<Errand>) {
-    checker.checkDelivered(to: live, letters: lastLetters)
+    watch.checker.checkDelivered(to: live, letters: lastLetters)
   }
 
   package mutating func unsettled(_ live: HostSet, in world: inout Surroundings<Errand>) {
-    report(
-      .eventually,
-      "\(cast.text(live)) have come to no common configuration: \(checker.describeRings(of: live))"
-    )
+    watch.unsettled(live)
   }
 }

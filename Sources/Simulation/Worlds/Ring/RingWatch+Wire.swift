@@ -5,9 +5,9 @@ internal import Ring
 internal import RingWire
 
 /// What is seen of the datagrams on their way out.
-extension RingScene {
+extension RingWatch {
   /// Watches a datagram on its way out; gives back what will arrive.
-  mutating func watch(
+  mutating func watch<Errand>(
     _ packet: Packet,
     from host: Int,
     in world: borrowing Surroundings<Errand>
@@ -98,19 +98,31 @@ extension RingScene {
   {
     switch fragment.position {
     case .whole:
-      if let letter = Letter(header: fragment.payload) { letters.append(letter) }
+      if let letter = letter(of: fragment, from: host, after: letters.count) {
+        letters.append(letter)
+      }
     case .first:
       tally.fragments += 1
-      parts[host] = Letter(header: fragment.payload)
+      parts[host] = naming == .byLetter ? Letter(header: fragment.payload) : nil
     case .middle: tally.fragments += 1
     case .last:
       tally.fragments += 1
-      if let letter = parts[host] { letters.append(letter) }
+      let letter =
+        naming == .byLetter ? parts[host] : checker.nextUnsent(host: host, skipping: letters.count)
+      if let letter { letters.append(letter) }
       parts[host] = nil
     }
   }
 
-  private mutating func watch(
+  /// The letter that a whole message stands for on its way out, behind so many in its packet.
+  private func letter(of fragment: Fragment, from host: Int, after count: Int) -> Letter? {
+    switch naming {
+    case .byLetter: Letter(header: fragment.payload)
+    case .byOrder: checker.nextUnsent(host: host, skipping: count)
+    }
+  }
+
+  private mutating func watch<Errand>(
     _ token: CommitToken,
     from host: Int,
     in world: borrowing Surroundings<Errand>

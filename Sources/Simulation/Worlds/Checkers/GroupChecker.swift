@@ -1,31 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import GroupModel
-import Groups
-
-/// The rules of process groups, by the names under which they are specified.
-enum GroupRule: String, CaseIterable {
-  case view = "Group.View"
-  case selfInclusion = "Group.SelfInclusion"
-  case cut = "Group.Cut"
-  case cameTogether = "Group.CameTogether"
-  case oneOrder = "Group.OneOrder"
-  case open = "Group.Open"
-  case id = "Group.Id"
-  /// What was asked for comes true once the network heals.
-  case eventually = "Group.Eventually"
-}
-
-/// A rule that was broken.
-struct GroupViolation: Error, CustomStringConvertible {
-  let rule: GroupRule
-  let text: String
-  var description: String { "\(rule.rawValue): \(text)" }
-}
+package import GroupModel
+package import Groups
 
 /// What one process was told, from its connection to its end.
-struct ProcessHistory {
-  enum Told {
+package struct ProcessHistory: Sendable {
+  package enum Told: Sendable {
     case message(Int, groups: [GroupName])
     /// `path` counts the transitional configurations its daemon has been through.
     case view(GroupsEngine.View, path: Int)
@@ -33,45 +13,101 @@ struct ProcessHistory {
     case left(GroupName)
   }
 
-  let member: MemberID
-  let station: Int
-  var isHearing = true
-  var told: [Told] = []
-  var path: [String] = []
+  package let member: MemberID
+  package let station: Int
+  package var isHearing = true
+  package var told: [Told] = []
+  /// The transitional configurations its daemon has been through since it is connected.
+  package var path: [GroupChecker.Hop] = []
   /// The groups it is in, and the view it has of each.
-  var views: [GroupName: GroupsEngine.View] = [:]
+  package var views: [GroupName: GroupsEngine.View] = [:]
   /// Groups with a signal since the last view.
   var signalled: Set<GroupName> = []
-  var messages: Set<Int> = []
+  package var messages: Set<Int> = []
   /// The groups it asked to be in.
-  var wanted: Set<GroupName> = []
+  package var wanted: Set<GroupName> = []
+  /// When it was connected, and when it got its first view of each group it is in, on its daemon's
+  /// count of what the ring ordered.
+  fileprivate let connectedAt: Int
+  fileprivate var since: [GroupName: Int] = [:]
 }
 
-/// Watches what processes are told and holds it against the rules.
-struct GroupChecker {
-  struct Sent {
-    let sender: MemberID
-    let groups: [GroupName]
-    let service: Service
+/// Watches what processes are told and holds it against the rules of process groups.
+package struct GroupChecker: Sendable {
+  package struct Sent: Sendable {
+    package let sender: MemberID
+    package let groups: [GroupName]
+    package let service: Service
+
+    package init(sender: MemberID, groups: [GroupName], service: Service) {
+      (self.sender, self.groups, self.service) = (sender, groups, service)
+    }
   }
 
-  private(set) var violations: [GroupViolation] = []
-  var processes: [ProcessHistory] = []
-  private(set) var sent: [Sent] = []
+  /// A transitional configuration that a daemon went through.
+  package struct Hop: Sendable, Equatable {
+    let from: RingID
+    let staying: Roster
+
+    package init(from: RingID, staying: Roster) { (self.from, self.staying) = (from, staying) }
+  }
+
+  package private(set) var violations: [Violation] = []
+  package var processes: [ProcessHistory] = []
+  package private(set) var sent: [Sent] = []
   /// What the first process to hear of a view heard, by its id.
   private var views: [ViewID: GroupsEngine.View] = [:]
+  /// Fold of everything observed, in order: equal for equal worlds.
+  private(set) var digest: UInt64 = 0xcbf2_9ce4_8422_2325
 
-  mutating func report(_ rule: GroupRule, _ text: String) {
-    violations.append(GroupViolation(rule: rule, text: text))
+  package init() {}
+
+  /// A process is connected; returns its number.
+  package mutating func add(_ member: MemberID, at station: Int, on clock: Int = 0) -> Int {
+    processes.append(ProcessHistory(member: member, station: station, connectedAt: clock))
+    return processes.count - 1
   }
 
-  mutating func newMessage(_ message: Sent) -> Int {
+  /// A daemon goes through a transitional configuration.
+  package mutating func hop(_ hop: Hop, at station: Int) {
+    for index in processes.indices
+    where processes[index].station == station && processes[index].isHearing {
+      processes[index].path.append(hop)
+    }
+  }
+
+  /// Whether some process has heard of a view.
+  func knows(_ id: ViewID) -> Bool { views[id] != nil }
+
+  /// Whether a message was for a process when the ring ordered it, as far as it knew then, and the
+  /// process has not got it.
+  func wasMeant(_ index: Int, by number: Int, before clock: Int) -> Bool {
+    let process = processes[index]
+    guard !process.messages.contains(number) else { return false }
+    return sent[number].groups.contains {
+      (process.since[$0] ?? .max) < clock
+        || $0.member == process.member && process.connectedAt < clock
+    }
+  }
+
+  private mutating func fold(_ kind: Int, _ first: Int, _ second: Int) {
+    for word in [kind, first, second] {
+      digest = (digest ^ UInt64(truncatingIfNeeded: word)) &* 0x100_0000_01b3
+    }
+    digest ^= digest >> 31
+  }
+
+  package mutating func report(_ rule: Rule, _ text: String) {
+    violations.append(Violation(rule, text))
+  }
+
+  package mutating func newMessage(_ message: Sent) -> Int {
     sent.append(message)
     return sent.count - 1
   }
 
   /// Those at a daemon that must get a message to these groups, as far as they know themselves.
-  func expected(_ groups: [GroupName], at station: Int) -> Set<Int> {
+  package func expected(_ groups: [GroupName], at station: Int) -> Set<Int> {
     var found: Set<Int> = []
     for (index, process) in processes.enumerated()
     where process.station == station && process.isHearing {
@@ -81,7 +117,7 @@ struct GroupChecker {
     return found
   }
 
-  mutating func message(_ message: GroupMessage, number: Int, to index: Int) {
+  package mutating func message(_ message: GroupMessage, number: Int, to index: Int) {
     guard sent.indices.contains(number) else { return report(.open, "nobody sent \(number)") }
     let original = sent[number]
     if message.sender != original.sender || message.groups != original.groups
@@ -93,9 +129,10 @@ struct GroupChecker {
       report(.open, "\(processes[index].member) gets message \(number) twice")
     }
     processes[index].told.append(.message(number, groups: message.groups))
+    fold(2, index, number)
   }
 
-  mutating func signal(_ group: GroupName, ending: ViewID, losing: Roster, to index: Int) {
+  package mutating func signal(_ group: GroupName, ending: ViewID, losing: Roster, to index: Int) {
     let member = processes[index].member
     guard let view = processes[index].views[group] else {
       return report(.selfInclusion, "\(member) gets a signal of \(group), which it is not in")
@@ -106,36 +143,41 @@ struct GroupChecker {
     }
     processes[index].signalled.insert(group)
     processes[index].told.append(.signal(group))
+    fold(4, index, ending.hashed)
   }
 
-  mutating func left(_ group: GroupName, to index: Int) {
+  package mutating func left(_ group: GroupName, to index: Int) {
     if processes[index].views.removeValue(forKey: group) == nil {
       report(.selfInclusion, "\(processes[index].member) left \(group), which it is not in")
     }
     processes[index].signalled.remove(group)
+    processes[index].since[group] = nil
     processes[index].told.append(.left(group))
+    fold(3, index, 0)
   }
 
-  mutating func view(_ view: GroupsEngine.View, path: Int, to index: Int) {
+  package mutating func view(_ view: GroupsEngine.View, on clock: Int = 0, to index: Int) {
     let member = processes[index].member
     let previous = processes[index].views[view.group]
+    if previous == nil { processes[index].since[view.group] = clock }
+    fold(1, index, view.id.hashed)
     checkContent(view, of: member)
     checkStep(from: previous, to: view, at: index)
     processes[index].views[view.group] = view
     processes[index].signalled.remove(view.group)
-    processes[index].told.append(.view(view, path: path))
+    processes[index].told.append(.view(view, path: processes[index].path.count))
   }
 
   private mutating func checkContent(_ view: GroupsEngine.View, of member: MemberID) {
     if !view.members.contains(member) {
       report(.selfInclusion, "\(member) gets a view without itself: \(view)")
     }
-    if view.members != view.members.sorted() { report(.view, "members out of order: \(view)") }
+    if view.members != view.members.sorted() { report(.groupView, "members out of order: \(view)") }
     if let first = views[view.id] {
       if first.group != view.group || first.members != view.members {
-        report(.view, "one id for \(first) and \(view)")
+        report(.groupView, "one id for \(first) and \(view)")
       } else if first.cause != view.cause {
-        report(.id, "one id for views of different causes: \(first) and \(view)")
+        report(.groupID, "one id for views of different causes: \(first) and \(view)")
       }
     }
     views[view.id] = views[view.id] ?? view
@@ -162,23 +204,23 @@ struct GroupChecker {
         report(.cameTogether, "\(member) joins and came with others: \(view)")
       }
       if view.cause != .join(member), view.cause != .network {
-        report(.view, "\(member)'s first view has a wrong cause: \(view)")
+        report(.groupView, "\(member)'s first view has a wrong cause: \(view)")
       }
       return
     }
-    if previous.id == view.id { report(.id, "\(member) gets a view twice: \(view)") }
+    if previous.id == view.id { report(.groupID, "\(member) gets a view twice: \(view)") }
     switch view.cause {
     case .join(let joiner):
       if view.members != (previous.members + [joiner]).sorted()
         || previous.members.contains(joiner)
       {
-        report(.view, "a join of \(joiner) leads from \(previous) to \(view)")
+        report(.groupView, "a join of \(joiner) leads from \(previous) to \(view)")
       }
     case .leave(let leaver), .disconnect(let leaver):
       if view.members != previous.members.filter({ $0 != leaver })
         || !previous.members.contains(leaver)
       {
-        report(.view, "\(leaver) goes, and \(previous) leads to \(view)")
+        report(.groupView, "\(leaver) goes, and \(previous) leads to \(view)")
       }
     case .network:
       let isLosing = previous.members.contains { !view.members.contains($0) }
@@ -191,4 +233,8 @@ struct GroupChecker {
       }
     }
   }
+}
+
+extension ViewID {
+  fileprivate var hashed: Int { Int(truncatingIfNeeded: epoch &* 31 &+ origin &* 17) &+ Int(index) }
 }
