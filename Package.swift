@@ -259,8 +259,8 @@ let package = Package(
     tests("Sealing", values + ["RingWire", "Sealing"]),
     tests("Seal", ["GroupModel", "RingWire", "Seal"]),
     tests("Reactor", ["Machine", "Reactor"]),
-    tests("Transport", ["Machine", "Addresses", "Reactor", "Transport"]),
-    tests("DaemonKit", ["Machine", "Reactor", "DaemonKit"]),
+    tests("Transport", ["Machine", "Addresses", "Reactor", "Transport", "Namespaces"]),
+    tests("DaemonKit", ["Machine", "Reactor", "DaemonKit", "Namespaces"]),
     .target(name: "Namespaces", path: "Tests/Namespaces", swiftSettings: common),
     tests(
       "Netlink",

@@ -3,6 +3,7 @@
 import DaemonKit
 import Glibc
 import Machine
+import Namespaces
 import Reactor
 import Testing
 
@@ -11,7 +12,7 @@ private final class Scratch {
   let path: String
 
   init() throws {
-    var template = Array("/tmp/daemonkit-XXXXXX".utf8CString)
+    var template = Array("\(temporaryFolder)/daemonkit-XXXXXX".utf8CString)
     path = String(cString: try #require(mkdtemp(&template)))
   }
 
@@ -40,6 +41,16 @@ struct SmallFileTests {
     #expect(throws: SystemError("open \(path)x", Errno(ENOENT))) {
       try SmallFile.read(path + "x", limit: 1)
     }
+  }
+
+  @Test("What is no regular file is refused without waiting for it", arguments: ["fifo", "folder"])
+  func irregular(kind: String) throws {
+    let scratch = try Scratch()
+    let path = scratch.path + "/deep"
+    #expect((kind == "fifo" ? mkfifo(path, 0o600) : mkdir(path, 0o700)) == 0)
+    let refusal = SystemError("use \(path), which is no regular file", Errno(EINVAL))
+    #expect(throws: refusal) { try SmallFile.read(path, limit: 1) }
+    #expect(throws: refusal) { try SmallFile.readSecret(path, limit: 1) }
   }
 
   @Test("A second holder of a lock is told of the first")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import unittest
@@ -101,6 +102,45 @@ class BadConfigurations(unittest.TestCase):
             done = self.launch(self.node.directory / "none.conf", *options)
             self.assertEqual(done.returncode, 2, done.stderr)
             self.assertIn("none.conf", done.stderr)
+
+    def test_a_bad_key_file(self) -> None:
+        key = self.node.directory / "ring.key"
+        self.addCleanup(key.unlink, missing_ok=True)
+        config = self.written(self.good.replace("Key = none", f"Key = {key}"))
+        for content, mode, words in (
+            (None, 0, "No such file"),
+            ("nonsense\n", 0o600, f"{key}:1:1: "),
+            ("nonsense\n", 0o644, "mode 0600"),
+        ):
+            if content is not None:
+                key.write_text(content)
+                key.chmod(mode)
+            before = self.footprint()
+            for options in (["-t"], ["-f"], []):
+                done = self.launch(config, *options)
+                self.assertEqual(done.returncode, 2, f"{options}: {done.stderr}")
+                self.assertIn(str(key), done.stderr)
+                self.assertIn(words, done.stderr)
+            self.assertEqual(self.footprint(), before, "something was touched")
+
+    def test_a_fifo_is_not_waited_for(self) -> None:
+        fifo = self.node.directory / "fifo.conf"
+        os.mkfifo(fifo)
+        self.addCleanup(fifo.unlink)
+        for options in (["-t"], ["-f"], []):
+            done = self.launch(fifo, *options)
+            self.assertEqual(done.returncode, 2, f"{options}: {done.stderr}")
+            self.assertIn("no regular file", done.stderr)
+
+    def test_a_failed_start_is_no_death(self) -> None:
+        self.node.host.run("ip", "address", "add", "10.77.0.101/32", "dev", "eth0")
+        self.addCleanup(
+            self.node.host.run, "ip", "address", "delete", "10.77.0.101/32", "dev", "eth0"
+        )
+        done = self.launch(self.written(self.good), "-f")
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("10.77.0.101", done.stderr)
+        self.assertNotIn("has died", done.stderr)
 
     def test_an_interface_that_does_not_exist(self) -> None:
         config = self.written(self.good.replace("eth0:10.77.0.102", "eth7:10.77.0.102"))

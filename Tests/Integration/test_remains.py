@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import os
+import random
 import re
 import signal
 import subprocess
+import tempfile
 import time
 import unittest
 from pathlib import Path
 
-from lab import lifetime, namespaces
-from lab.process import program, start
+from lab import descendants, lifetime, namespaces
+from lab.process import SCRIPTS, program, start
 from support import needs_root
 
 SECONDS = 60
@@ -76,6 +79,57 @@ class Remains(unittest.TestCase):
         before = self.traces(child.pid)
         lifetime.sweep()
         self.assertEqual(self.traces(child.pid), before)
+
+
+class Descendants(unittest.TestCase):
+    """Runs a command that sheds orphans and sessions, as compilers do, and ends it at many moments."""
+
+    TRIALS = 12
+
+    def begin(self) -> tuple[subprocess.Popen[bytes], Path, str]:
+        folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        mark = f"TRIAL={folder}"
+        environment = self.environment(folder) | {"TRIAL": str(folder)}
+        child = subprocess.Popen(program("shed"), stdout=subprocess.PIPE, env=environment)
+        self.addCleanup(self.end, child, mark)
+        return child, folder, mark
+
+    def environment(self, folder: Path) -> dict[str, str]:
+        ours = {"TMPDIR": str(folder), "PYTHONPATH": str(SCRIPTS), "PYTHONDONTWRITEBYTECODE": "1"}
+        return os.environ | ours
+
+    def end(self, child: subprocess.Popen[bytes], mark: str) -> None:
+        child.kill()
+        child.communicate()
+        descendants.end_marked(mark, spared=set())
+
+    def test_an_interrupt_at_any_moment_leaves_no_process_and_no_file(self) -> None:
+        for trial in range(self.TRIALS):
+            number = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)[trial % 3]
+            child, folder, mark = self.begin()
+            assert child.stdout is not None
+            self.assertEqual(child.stdout.readline(), b"up\n")
+            moment = random.random() * 0.3
+            said = f"{number.name} after {moment:.3f} s"
+            time.sleep(moment)
+            child.send_signal(number)
+            self.assertEqual(child.wait(SECONDS), 128 + number, said)
+            self.assertEqual(descendants.marked(mark), set(), said)
+            self.assertEqual(list(folder.iterdir()), [], said)
+
+    def test_what_a_killed_run_left_goes_with_the_next(self) -> None:
+        child, folder, mark = self.begin()
+        assert child.stdout is not None
+        child.stdout.readline()
+        time.sleep(0.2)
+        child.kill()
+        child.wait(SECONDS)
+        self.assertNotEqual(descendants.marked(mark), set())
+        self.assertNotEqual(list(folder.iterdir()), [])
+        argv = program("shed", "--once")
+        subprocess.run(argv, env=self.environment(folder), check=True, capture_output=True)
+        self.assertEqual(descendants.marked(mark), set())
+        self.assertEqual(list(folder.iterdir()), [])
 
 
 def processes() -> list[str]:

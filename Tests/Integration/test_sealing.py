@@ -85,5 +85,5 @@ class Sealing(ClusterTest):
         cluster = self.enterContext(Cluster(nodes=1, vips=1, key=str(self.key)))
         node = cluster.nodes["web1"]
         node.start()
-        self.assertEqual(node.wait(), 1)
+        self.assertEqual(node.wait(), 2)
         self.assertIn("mode 0600", node.log.read_text())

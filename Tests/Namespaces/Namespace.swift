@@ -2,6 +2,11 @@
 
 import Glibc
 
+/// Where tests put files: the private folder of the run, when it has one.
+package var temporaryFolder: String {
+  getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+}
+
 /// A network namespace for the length of one synchronous test, on the thread that runs it.
 ///
 /// It has no name and goes away with the sockets opened in it, however the test ends.

@@ -11,7 +11,8 @@ import Testing
 
 @Suite("Guardian", .enabled(if: Namespace.isAllowed, "needs root"))
 struct GuardianTests {
-  private let lockPath = "/tmp/wack-guardian-\(getpid())-\(UInt32.random(in: 0 ... .max))"
+  private let lockPath =
+    "\(temporaryFolder)/wack-guardian-\(getpid())-\(UInt32.random(in: 0 ... .max))"
 
   /// The addresses on eth0 that are in 10.0.0.0/8.
   private func listed() throws -> [String] {
@@ -85,6 +86,24 @@ struct GuardianTests {
     #expect(keeper.apply([.remove(vip)]) == [.done])
     #expect(guardian.finish())
     #expect(kill(process, 0) == -1)
+  }
+
+  @Test("A daemon that gives up before it has an address leaves its guardian nothing to say")
+  func failedStart() throws {
+    let namespace = try Namespace.enter()
+    defer { namespace.leave() }
+    defer { unlink(lockPath) }
+    let loop = try EventLoop()
+    var guardian: Guardian? = try Guardian(lockPath: lockPath, on: loop) { _ in }
+    let table = try #require(guardian?.table)
+    #expect(try !isClean(table))
+    guardian = nil
+    #expect(try isClean(table))
+  }
+
+  private func isClean(_ table: OwnedAddressTable) throws -> Bool {
+    let memory = try SharedMemory(inherited: Descriptor(adopting: table.withDescriptor { dup($0) }))
+    return try OwnedAddressTable.contents(of: UnsafeRawBufferPointer(memory.bytes)).isClean
   }
 
   @Test("A daemon that ends with addresses left is told so, and the guardian removes them")

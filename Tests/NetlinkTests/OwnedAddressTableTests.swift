@@ -2,6 +2,7 @@
 
 import Addresses
 import Glibc
+import Namespaces
 import Reactor
 import Testing
 
@@ -92,7 +93,7 @@ struct OwnedAddressTableTests {
 
   @Test("A child cannot be handed something that could shrink under it")
   func unsealed() throws {
-    let path = "/tmp/wack-table-\(getpid())"
+    let path = "\(temporaryFolder)/wack-table-\(getpid())"
     let fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
     unlink(path)
     // A noncopyable value cannot pass through the macro's closure.

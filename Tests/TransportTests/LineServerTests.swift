@@ -2,6 +2,7 @@
 
 import Glibc
 import Machine
+import Namespaces
 import Reactor
 import Synchronization
 import Testing
@@ -10,7 +11,8 @@ import Testing
 
 @Suite("Control socket")
 struct LineServerTests {
-  private let path = "/tmp/wack-line-\(getpid())-\(UInt32.random(in: 0 ... .max))"
+  private let path =
+    "\(temporaryFolder)/wack-line-\(getpid())-\(UInt32.random(in: 0 ... .max))"
 
   private func spin(_ loop: EventLoop, until done: () -> Bool) throws {
     let limit = BootClock.now + .seconds(3)

@@ -5,6 +5,9 @@ All that a cluster leaves in the kernel or on disk carries its identity, `wackla
 namespaces `wacklab-PID-N-HOST` and the directory `/run/wacklab-PID-N`. So removal needs no list of what
 was made: it looks for the identity. The same removal serves the normal end, an error, a signal, and the
 sweep of what a killed run left behind.
+
+A program also has a private directory for temporary files, `wacklab-PID-...` where `TMPDIR` points, and
+is where its orphaned descendants go (compilers make sessions of their own): both end with it.
 """
 
 from __future__ import annotations
@@ -16,11 +19,13 @@ import os
 import re
 import shutil
 import signal
+import stat
+import tempfile
 import time
 from pathlib import Path
 from typing import Callable, Iterator
 
-from . import namespaces
+from . import descendants, namespaces
 
 RUN = Path("/run")
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
@@ -28,6 +33,7 @@ IDENTITY = re.compile(r"(wacklab-(\d+)-\d+)(?:-.*)?")
 
 _numbers = itertools.count(1)
 _alive: set[str] = set()
+_temporary: list[Path] = []
 
 
 class Interrupted(KeyboardInterrupt):
@@ -102,27 +108,80 @@ def guarded(program: Callable[[], int]) -> int:
     """Runs a whole program: sweeps first, turns signals into an orderly end, removes all at the end."""
 
     def interrupt(number: int, _frame: object) -> None:
-        for each in ENDING:
-            signal.signal(each, signal.SIG_IGN)  # the first is enough: nothing disturbs the removal
+        _ignore_ending()  # the first is enough: nothing disturbs the removal
         raise Interrupted(number)
 
-    for each in ENDING:
-        signal.signal(each, interrupt)
+    status = 1
     try:
+        for each in ENDING:
+            signal.signal(each, interrupt)
+        descendants.adopt()
+        _sweep_temporary()
+        with shielded():
+            _make_temporary()
         if os.geteuid() == 0:
             sweep()
-        return program()
+        status = program()
     except Interrupted as reason:
-        print(f"\nInterrupted by {reason}; removing everything.", flush=True)
-        return 128 + reason.number
+        status = 128 + reason.number
+        with contextlib.suppress(OSError):  # the terminal may be what has gone
+            print(f"\nInterrupted by {reason}; removing everything.", flush=True)
     finally:
-        _remove_all()
+        with shielded():
+            _ignore_ending()
+            _remove_all()
+    return status
+
+
+def _ignore_ending() -> None:
+    for each in ENDING:
+        signal.signal(each, signal.SIG_IGN)
 
 
 @atexit.register
 def _remove_all() -> None:
     for identity in sorted(_alive):
         remove(identity)
+    if _temporary:
+        descendants.end(spared=_processes_kept())
+        if os.geteuid() == 0:
+            sweep()  # what programs below us left that had to be killed
+        while _temporary:
+            shutil.rmtree(_temporary.pop(), ignore_errors=True)
+
+
+# MARK: - Temporary files
+
+
+def _make_temporary() -> None:
+    """Points `TMPDIR` at a new directory that is removed when this program ends."""
+    pid = os.getpid()
+    directory = Path(tempfile.mkdtemp(prefix=f"wacklab-{pid}-"))
+    (directory / "owner").write_text(f"{pid} {_start_time(pid)}\n")
+    _temporary.append(directory)
+    os.environ["TMPDIR"] = tempfile.tempdir = str(directory)
+
+
+def _sweep_temporary() -> None:
+    """Removes the temporary directories of our programs that were killed, and the processes they left."""
+    for directory in Path(tempfile.gettempdir()).glob("wacklab-*-*"):
+        match = re.fullmatch(r"wacklab-(\d+)-\w+", directory.name)
+        # Anybody may write there: what is not ours we leave alone. A link is no directory here.
+        with contextlib.suppress(OSError):
+            status = directory.lstat()
+            ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
+            if match and ours and not _program_lives(int(match.group(1)), directory):
+                descendants.end_marked(f"TMPDIR={directory}", spared=_processes_kept())
+                shutil.rmtree(directory, ignore_errors=True)
+
+
+def _processes_kept() -> set[int]:
+    """What runs in clusters that were left up on purpose."""
+    if os.geteuid() != 0:
+        return set()
+    left = set(kept())
+    mine = [name for name in namespaces.names() if _identity(name) in left]
+    return {pid for name in mine for pid in namespaces.pids(name)}
 
 
 def _identities() -> set[str]:
@@ -139,9 +198,13 @@ def _owner_lives(identity: str) -> bool:
     match = IDENTITY.fullmatch(identity)
     if match is None:
         return False
-    pid = int(match.group(2))
-    with contextlib.suppress(OSError, ValueError):
-        recorded = (RUN / identity / "owner").read_text().split()
+    return _program_lives(int(match.group(2)), RUN / identity)
+
+
+def _program_lives(pid: int, directory: Path) -> bool:
+    """Whether the program that made a directory still runs."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        recorded = (directory / "owner").read_text().split()
         return _start_time(pid) == recorded[1]
     return _start_time(pid) is not None
 

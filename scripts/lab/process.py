@@ -11,7 +11,15 @@ import sys
 from pathlib import Path
 from typing import IO, Any
 
+from . import descendants
+
+ADOPTED_EVERY = 0.5
+"""How often (s) orphans that became our children are let go, so that they do not pile up."""
+
 SCRIPTS = Path(__file__).resolve().parent.parent
+
+
+_started: set[int] = set()
 
 
 class CommandFailed(Exception):
@@ -41,11 +49,15 @@ def run(
 def run_group(argv: list[str], **options: Any) -> int:
     """Runs a command with children of its own to its end and gives its exit status.
 
-    It runs in a session of its own; when we are interrupted, all of it is ended before we go on.
+    It runs in a session of its own; when we are interrupted, it is ended before we go on. What makes
+    sessions of its own below it ends with us: see `lifetime.guarded`.
     """
     child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, start_new_session=True, **options)
     try:
-        return child.wait()
+        while True:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return child.wait(timeout=ADOPTED_EVERY)
+            descendants.reap(_started | {child.pid})
     except BaseException:
         _end_group(child)
         raise
@@ -70,9 +82,11 @@ def start(
     guard = [] if outlives else ["setpriv", "--pdeathsig", "KILL", "--"]
     streams = {"stdin": subprocess.DEVNULL, "stdout": log} | streams
     environment = os.environ | {"PYTHONPATH": str(SCRIPTS), "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.Popen(
+    child = subprocess.Popen(
         guard + argv, stderr=log, start_new_session=True, env=environment, **streams
     )
+    _started.add(child.pid)
+    return child
 
 
 def program(module: str, *arguments: str) -> list[str]:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import IO
 
-from lab.build import release_command
+from lab.build import release_command, swift
 from lab.process import run_group
 
 from .outcome import Outcome, of_integration, of_swift_tests
@@ -20,7 +20,7 @@ LAST_LINES = 60
 def build_for_tests(root: Path, scratch: list[str]) -> int:
     """Builds everything including the tests; an import that the layers forbid is an error."""
     check = ["--explicit-target-dependency-import-check", "error"]
-    return run_group(["swift", "build", "--build-tests", *check, *scratch], cwd=root)
+    return swift(["swift", "build", "--build-tests", *check, *scratch], root)
 
 
 def swift_tests(
@@ -31,7 +31,7 @@ def swift_tests(
     log = logs / "swift-test.log"
     with log.open("wb") as output:
         argv = ["swift", "test", "--skip-build", *scratch, *options]
-        status = run_group(argv, cwd=root, stdout=output, stderr=output)
+        status = swift(argv, root, stdout=output, stderr=output)
     outcome = of_swift_tests(status, log.read_text(errors="replace"))
     if outcome.failed and explain:
         _show_failures(log)
@@ -52,7 +52,7 @@ def integration(root: Path, binaries: Path, options: list[str], results: Path) -
 
 def build_release(root: Path, scratch: list[str], products: tuple[str, ...]) -> int:
     for product in products:
-        status = run_group(release_command(product) + scratch, cwd=root)
+        status = swift(release_command(product) + scratch, root)
         if status != 0:
             return status
     return 0

@@ -37,6 +37,7 @@ struct Wackamole {
     }
     do throws(Exit) {
       let configuration = try loadConfiguration(options)
+      if !options.status { try checkKeys(configuration) }
       if options.check {
         Terminal.output("\(options.config): the configuration is good")
       } else if options.status {
@@ -88,6 +89,20 @@ struct Wackamole {
       case .unreadable: Terminal.error("wackamole: \(error)")
       case .wrong: Terminal.error(error.description)
       }
+      throw .usage
+    }
+  }
+
+  /// Says on standard error what is wrong with the key file; the configuration is bad then.
+  private static func checkKeys(_ configuration: WackamoleConfiguration) throws(Exit) {
+    let engine =
+      switch configuration.backend {
+      case .embedded(let engine): engine
+      }
+    do throws(RingKeys.Failure) {
+      _ = try RingKeys.load(engine.key)
+    } catch {
+      Terminal.error("wackamole: \(error.text)")
       throw .usage
     }
   }

@@ -7,10 +7,26 @@ package import Reactor
 package enum SmallFile {
   /// Reads a file of at most `limit` bytes.
   ///
-  /// - Throws: what failed; `EFBIG` for a longer one, `EISDIR` for what is no regular file.
+  /// - Throws: what failed; `EFBIG` for a longer one, `EINVAL` for what is no regular file.
   package static func read(_ path: String, limit: Int) throws(SystemError) -> [UInt8] {
-    let raw = try SystemError.check(open(path, O_RDONLY | O_CLOEXEC), "open \(path)")
+    try read(path, limit: limit) { _ throws(SystemError) in }
+  }
+
+  /// Reads a file whose owner and mode `check` finds in order.
+  private static func read(
+    _ path: String,
+    limit: Int,
+    check: (stat) throws(SystemError) -> Void
+  ) throws(SystemError) -> [UInt8] {
+    // A FIFO without a writer would otherwise hold the call up.
+    let raw = try SystemError.check(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), "open \(path)")
     let file = Descriptor(adopting: raw)
+    var status = stat()
+    try SystemError.check(fstat(file.rawValue, &status), "look at \(path)")
+    guard status.st_mode & S_IFMT == S_IFREG else {
+      throw SystemError("use \(path), which is no regular file", Errno(EINVAL))
+    }
+    try check(status)
     var bytes: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 65_536)
     while true {
@@ -27,15 +43,11 @@ package enum SmallFile {
   ///
   /// - Throws: what failed; `EPERM` when others could have read or written it.
   package static func readSecret(_ path: String, limit: Int) throws(SystemError) -> [UInt8] {
-    var status = stat()
-    try SystemError.check(stat(path, &status), "look at \(path)")
-    guard status.st_mode & S_IFMT == S_IFREG else {
-      throw SystemError("use \(path), which is no regular file,", Errno(EINVAL))
+    try read(path, limit: limit) { status throws(SystemError) in
+      guard status.st_mode & 0o077 == 0, status.st_uid == geteuid() || status.st_uid == 0 else {
+        throw SystemError("trust \(path), which must be root's with mode 0600", Errno(EPERM))
+      }
     }
-    guard status.st_mode & 0o077 == 0, status.st_uid == geteuid() || status.st_uid == 0 else {
-      throw SystemError("trust \(path), which must be root's with mode 0600", Errno(EPERM))
-    }
-    return try read(path, limit: limit)
   }
 
   /// Replaces a file so that after a crash at any moment there is the old or the new one, whole.

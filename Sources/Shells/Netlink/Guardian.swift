@@ -66,6 +66,8 @@ package final class Guardian {
   deinit {
     if let alarm { loop.remove(alarm) }
     if let watch { loop.remove(watch) }
+    // A daemon that gives up in order, at a failed start for example, has not died.
+    _ = table.markClean()
     if let writeEnd { close(writeEnd) }
   }
 
