@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import CLinux
 import Glibc
 
 /// Whether a program may be run with our rights: nobody but root, or this process's own user, could
