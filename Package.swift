@@ -239,6 +239,10 @@ let package = Package(
       swiftSettings: common
     ),
     tests(
+      "EmbeddedRing",
+      values + ["RingWire", "Ring", "GroupNode", "EmbeddedRing", "Reactor"]
+    ),
+    tests(
       "GroupNode",
       values + ["RingWire", "Ring", "Groups", "GroupNode", "GroupConformance"]
     ),

@@ -13,6 +13,7 @@ package struct GroupConformance {
     ("private names", privateNames), ("a large payload", largePayload),
     ("a payload too long", tooLong), ("a cut and a merge", cutAndMerge),
     ("a disconnect", disconnect), ("many groups", manyGroups),
+    ("nothing within a call", nothingWithin),
   ]
 
   // MARK: - Scenarios
@@ -218,6 +219,32 @@ package struct GroupConformance {
     for view in views(backend, 0) { latest[view.group] = view }
     let whole = names.filter { latest[$0]?.members.count == 2 }
     if whole.count != names.count { findings.append("\(whole.count) of \(names.count) merged") }
+    return findings
+  }
+
+  /// Who submits is told of what follows later, even where it is alone and needs nobody's answer.
+  @Sendable private static func nothingWithin(_ backend: any GroupBackend) -> [String] {
+    var findings: [String] = []
+    backend.part([[0], [1], [2]])
+    backend.settle()
+    let requests: [GroupRequest] = [
+      .join("g"), .multicast(groups: ["g"], service: .safe, tag: 1, payload: [1]),
+      .multicast(groups: ["g"], service: .agreed, tag: 2, payload: [2]), .leave("g"), .disconnect,
+    ]
+    let start = backend.events(of: 0).count
+    for request in requests {
+      let before = backend.events(of: 0).count
+      if let refusal = backend.submit(request, by: 0) { findings.append("refused: \(refusal)") }
+      let after = backend.events(of: 0).count
+      if after != before { findings.append("\(after - before) events within \(request)") }
+    }
+    backend.settle()
+    let told = backend.events(of: 0).dropFirst(start)
+    let tags = told.compactMap { if case .message(let message) = $0 { message.tag } else { nil } }
+    if tags != [1, 2] { findings.append("messages \(tags), not 1 and 2") }
+    if told.last != .disconnected(.requested) {
+      findings.append("the last event: \(told.suffix(1))")
+    }
     return findings
   }
 

@@ -26,6 +26,9 @@ final class NodeNetwork: GroupBackend {
   private var part: [Int]
   private var told: [[GroupEvent]]
   private(set) var clientsTold: [[GroupsEngine.Notice]]
+  private var isSubmitting = false
+  /// Events that came within a request.
+  private var held: [(host: Int, event: GroupEvent)] = []
 
   init(hosts: Int = 3, datagram: Int = 1_350) {
     let names: [NodeID] = ["a", "b", "c", "d", "e"]
@@ -54,8 +57,16 @@ final class NodeNetwork: GroupBackend {
   func submit(_ request: GroupRequest, by user: Int) -> GroupRefusal? {
     guard let node = nodes[user] else { return .disconnected }
     if let refusal = node.refusal(of: request) { return refusal }
+    isSubmitting = true
+    defer { isSubmitting = false }
     feed(.request(request), to: user)
     return nil
+  }
+
+  /// Tells what a request brought about at once, as an adapter does in a later turn of its loop.
+  private func tellHeld() {
+    for (host, event) in held { told[host].append(event) }
+    held.removeAll()
   }
 
   func events(of user: Int) -> [GroupEvent] { told[user] }
@@ -75,6 +86,7 @@ final class NodeNetwork: GroupBackend {
 
   func advance(_ duration: Duration) {
     let end = now + duration
+    tellHeld()
     while step(until: end) {}
     now = end
   }
@@ -120,7 +132,8 @@ final class NodeNetwork: GroupBackend {
       case .store(let bound): arrive(.stored(bound: bound), at: host)
       case .drain: arrive(.drained, at: host)
       case .group(.liveness): break
-      case .group(let event): told[host].append(event)
+      case .group(let event):
+        if isSubmitting { held.append((host, event)) } else { told[host].append(event) }
       case .client(let notice, _): clientsTold[host].append(notice)
       case .note, .groupsNote: break
       }

@@ -125,6 +125,34 @@ struct HostileTests {
     #expect(cluster["n2"].engine.ring == ring)
   }
 
+  @Test("A token that names a stranger, or nobody, still finds a place to rest")
+  func forgedRest() {
+    var cluster = formed()
+    cluster.submit("m", at: "n3")
+    cluster.advance(.milliseconds(200))
+    // One member is told nobody, the next one somebody, and so on.
+    let queue = Names([nil, "n1", "x", "n2", nil, "x"])
+    let ring = cluster["n2"].engine.ring
+    cluster.forges = { _, _, packet in
+      guard case .token(var token) = packet, token.ring == ring, !queue.names.isEmpty else {
+        return packet
+      }
+      token.lastSender = queue.names.removeFirst()
+      return .token(token)
+    }
+    cluster.advance(.seconds(1))
+    cluster.forges = { _, _, packet in packet }
+    let calls = cluster.calls
+    cluster.advance(.seconds(1))
+    #expect(cluster.calls - calls < 1_000, "the token is held when nothing happens")
+    expectWell(&cluster, after: .seconds(2))
+  }
+
+  private final class Names {
+    var names: [NodeID?]
+    init(_ names: [NodeID?]) { self.names = names }
+  }
+
   @Test("Messages that nobody sent are given up, and with them the ring")
   func forgedSequence() {
     var cluster = formed()

@@ -130,9 +130,9 @@ extension LiveRing {
   ) -> RingEngine.DropReason? {
     guard token.hop > hop else { return .repeatedToken }
     // It visits every member once a round, in their order.
-    guard token.hop == expectedHop, token.aruHolder.map(members.contains) ?? true else {
-      return .implausibleToken
-    }
+    guard token.hop == expectedHop, token.aruHolder.map(members.contains) ?? true,
+      token.lastSender.map(members.contains) ?? true
+    else { return .implausibleToken }
     // Flow control keeps what is ordered within one log of what is safe; more is not believed, and
     // must not be counted up to.
     guard token.sequence >= log.highest, token.aru >= safe,
@@ -258,8 +258,8 @@ extension LiveRing {
   }
 
   private mutating func rest(by token: Token) {
-    guard let last = token.lastSender, members.contains(last) else { return }
-    restingPlace = last
+    // Of a token that names nobody all must think the same, or it may rest nowhere.
+    restingPlace = token.lastSender ?? id.representative
   }
 
   /// The token to repeat, if that is due.

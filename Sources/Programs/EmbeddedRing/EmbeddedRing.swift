@@ -3,6 +3,7 @@
 package import GroupModel
 package import GroupNode
 package import Groups
+import Machine
 package import Reactor
 package import Ring
 package import Seal
@@ -21,6 +22,12 @@ package final class EmbeddedRing: GroupConnection {
   /// Set once, at the end of the initialiser.
   private var driver: Driver<GroupNode>?
 
+  // Whoever submits is told of nothing before the call returns: it may not be done with it.
+  private var isSubmitting = false
+  /// Events that wait for a later turn of the loop, and those that came after them.
+  private var held: [GroupEvent] = []
+  private var heldSince = Instant.boot
+
   /// Connects the node to the loop.
   ///
   /// `store` writes a bound to stable storage off the loop, and calls ``stored(_:)`` on it later.
@@ -38,18 +45,40 @@ package final class EmbeddedRing: GroupConnection {
     let driver = Driver(node) { [unowned self] in perform($0) }
     self.driver = driver
     driver.schedule(on: loop)
+    loop.addAlarm(
+      next: { [unowned self] in held.isEmpty ? nil : heldSince },
+      fire: { [unowned self] now in release(at: now) }
+    )
     try link.deliver(on: loop) { driver.feed(.received($0)) }
   }
 
   /// The ring's counters and present membership.
   package var engine: RingEngine? { driver?.machine.engine }
+  /// Datagrams that were dropped before they reached the engine, by reason.
+  package var linkDrops: [(reason: String, count: UInt64)] { link.allDrops }
 
   package func deliver(to handler: @escaping (GroupEvent) -> Void) { self.handler = handler }
 
   package func submit(_ request: GroupRequest) throws(GroupRefusal) {
     guard let driver else { throw .disconnected }
     if let refusal = driver.machine.refusal(of: request) { throw refusal }
+    isSubmitting = true
+    defer { isSubmitting = false }
     driver.feed(.request(request))
+  }
+
+  private func tell(_ event: GroupEvent) {
+    guard isSubmitting || !held.isEmpty else { return handler(event) }
+    if held.isEmpty { heldSince = BootClock.now }
+    held.append(event)
+  }
+
+  /// Tells what waited; what the handler's own requests bring about waits for the next turn.
+  private func release(at now: Instant) {
+    let count = held.count
+    for index in 0..<count { handler(held[index]) }
+    held.removeFirst(count)
+    heldSince = now
   }
 
   /// Goes over to other keys; on failure nothing changes.
@@ -67,7 +96,7 @@ package final class EmbeddedRing: GroupConnection {
       // What is fed now waits behind the present effects, and the end of it behind that.
       link.drain { driver?.feed(.received($0)) }
       driver?.feed(.drained)
-    case .group(let event): handler(event)
+    case .group(let event): tell(event)
     case .client: break  // Nobody but the resident is connected here.
     case .note(let note): noted(note)
     case .groupsNote(let note): groupsNoted(note)

@@ -88,6 +88,18 @@ package final class PacketLink {
     (self.me, self.cluster, self.boot, self.sealer) = (me, cluster, boot, sealer)
   }
 
+  /// All reasons with their counts, those of the seal included.
+  package var allDrops: [(reason: String, count: UInt64)] {
+    var all = [
+      ("malformed", drops.malformed), ("otherCluster", drops.otherCluster),
+      ("stranger", drops.stranger), ("own", drops.own),
+    ]
+    if let sealer {
+      all = sealer.drops.map { ("\($0.0)", $0.1) }
+    }
+    return all.map { (reason: $0.0, count: $0.1) }
+  }
+
   /// What the socket counted.
   package var statistics: UDPStatistics { socket.statistics }
 

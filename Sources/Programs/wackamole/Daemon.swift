@@ -160,7 +160,7 @@ final class Daemon {
 
   private func answer(_ line: String) -> String {
     guard let status = node?.machine.status else { return "" }
-    let report = StatusReport(status: status, now: BootClock.now)
+    let report = StatusReport(status: status, now: BootClock.now, ring: RingReport(ring))
     return switch line {
     case "status": report.table + "\n"
     case "status json": report.json.indented + "\n"

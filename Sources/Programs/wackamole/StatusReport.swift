@@ -10,6 +10,8 @@ import Machine
 struct StatusReport {
   let status: FailoverEngine.Status
   let now: Instant
+  /// What the embedded engine counted.
+  let ring: RingReport?
 
   // MARK: - JSON
 
@@ -22,6 +24,7 @@ struct StatusReport {
       .init("vifs", .array(status.vifs.map(json))),
       .init("interfaces", .array(status.interfaces.map(json))),
       .init("degraded", .array(status.degraded.map(JSONValue.string))),
+      .init("ring", ring?.json ?? .null),
     ])
   }
 

@@ -74,7 +74,8 @@ extension Forger {
       retransmitted: UInt32.random(in: 0...UInt32.max, using: &random),
       backlog: UInt32.random(in: 0...UInt32.max, using: &random)
     )
-    switch Int.random(in: 0..<8, using: &random) {
+    switch Int.random(in: 0..<9, using: &random) {
+    case 8: token.lastSender = [name(&random), "x", nil].randomElement(using: &random) ?? nil
     case 0: token.hop = raised(token.hop, &random)
     case 1: token.sequence += UInt64.random(in: 1...300, using: &random)
     case 2:
