@@ -108,6 +108,7 @@ let package = Package(
     layer("Engines", "Groups", values + ["GroupsWire"]),
     layer("Engines", "Failover", values + ["FailoverWire"]),
     layer("Engines", "Announcements", values + ["LinkWire"]),
+    layer("Engines", "Interfaces", ["Machine", "Addresses"]),
     layer("Engines", "Checking", values + ["Health", "RunnerWire"]),
     layer("Engines", "Configuration", values + ["ConfigurationText", "Health"]),
     layer("Engines", "SpreadConfiguration", values + ["ConfigurationText"]),
@@ -188,7 +189,7 @@ let package = Package(
         "Control", "Machine", "Bytes", "Addresses", "GroupModel", "RingWire", "FailoverWire",
         "LinkWire",
         "Ring", "Failover", "Announcements", "ConfigurationText", "Configuration", "GroupNode",
-        "FailoverNode",
+        "FailoverNode", "Interfaces",
         "EmbeddedRing", "Sealing", "Seal", "Reactor", "Transport", "Netlink", "Capture",
         "DaemonKit",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -202,7 +203,7 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]
     ),
-    program("wackamole-guardian", ["Machine", "Netlink", "Reactor"]),
+    program("wackamole-guardian", ["Machine", "Addresses", "Netlink", "Reactor", "Transport"]),
     program(
       "wackamole-runner",
       ["Machine", "Health", "RunnerWire", "Checking", "Reactor", "Transport"]
@@ -248,6 +249,7 @@ let package = Package(
     ),
     tests("Failover", values + ["FailoverWire", "Failover"]),
     tests("Announcements", values + ["LinkWire", "Announcements"]),
+    tests("Interfaces", ["Machine", "Addresses", "Interfaces"]),
     tests(
       "FailoverNode",
       values + ["FailoverWire", "LinkWire", "Failover", "Announcements", "FailoverNode"]

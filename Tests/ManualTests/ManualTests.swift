@@ -85,7 +85,7 @@ struct ManualTests {
     #expect(
       stated == [
         "Group", "Control", "LogFacility", "Mature", "Interval", "AcquisitionsPerRound", "Weight",
-        "Port", "Multicast",
+        "Lease", "Port", "Multicast",
         "Profile", "State",
       ]
     )

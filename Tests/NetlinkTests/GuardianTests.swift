@@ -170,4 +170,52 @@ struct GuardianTests {
       try Guardian(executable: "/nonexistent/guardian", lockPath: lockPath, on: loop) { _ in }
     }
   }
+
+  @Test("A last will is read whole, the latest or none, and never a damaged one")
+  func lastWill() throws {
+    let will = try LastWill()
+    func read() throws -> LastWill.Contents? {
+      let copy = dup(will.descriptor)
+      return try InheritedWill(Descriptor(adopting: copy)).contents
+    }
+    #expect(try read() == nil)
+    let source = try #require(IPAddress(text: "10.0.0.1"))
+    let other = try #require(IPAddress(text: "2001:db8::2"))
+    for size in [1, 100, LastWill.longestDatagram] {
+      let contents = LastWill.Contents(
+        datagram: (0..<size).map { UInt8(truncatingIfNeeded: $0) },
+        source: source,
+        recipients: [
+          Endpoint(address: source, port: 4_813), Endpoint(address: other, port: 4_813),
+        ]
+      )
+      #expect(will.write(contents))
+      #expect(try read() == contents)
+    }
+    let tooLong = [UInt8](repeating: 0, count: LastWill.longestDatagram + 1)
+    #expect(!will.write(LastWill.Contents(datagram: tooLong, source: source, recipients: [])))
+    #expect(try read()?.datagram.count == LastWill.longestDatagram)
+    will.write(nil)
+    #expect(try read() == nil)
+  }
+
+  @Test("Bytes that are no will say nothing, whatever they are")
+  func damagedWill() throws {
+    let will = try LastWill()
+    let source = try #require(IPAddress(text: "10.0.0.1"))
+    will.write(LastWill.Contents(datagram: [1, 2, 3], source: source, recipients: []))
+    let memory = try SharedMemory(inherited: Descriptor(adopting: dup(will.descriptor)))
+    let good = [UInt8](UnsafeRawBufferPointer(memory.bytes))
+    func contents(_ bytes: [UInt8]) -> LastWill.Contents? {
+      bytes.withUnsafeBytes { LastWill.contents(of: $0) }
+    }
+    #expect(contents(good) != nil)
+    #expect(contents([]) == nil)
+    #expect(contents(Array(good.dropLast())) == nil)
+    for offset in [0, 8, 64, 68, 70, 72, 76, 96, 97] {
+      var bad = good
+      bad[offset] ^= 0x41
+      #expect(contents(bad) == nil, "byte \(offset)")
+    }
+  }
 }

@@ -17,6 +17,7 @@ private struct Wire {
     let boot: BootID
     var counter: UInt64 = 0
     var accepted: [Packet] = []
+    var deaths = 0
   }
 
   struct Datagram {
@@ -72,7 +73,8 @@ private struct Wire {
             into: &effects
           )
         case .accept(let packet): hosts[node]?.accepted.append(packet)
-        case .believed: break
+        case .believed, .buried: break
+        case .reportedDead: hosts[node]?.deaths += 1
         case .send(let challenge, let endpoint):
           var writer = ByteWriter()
           challenge.write(to: &writer)
@@ -90,6 +92,13 @@ private struct Wire {
     let beacon = Beacon(sender: node, ring: RingID(sequence: 1, representative: node))
     Packet.beacon(beacon).write(to: &writer)
     try deliver(seal(writer.bytes, kind: .beacon, by: node), to: other)
+  }
+
+  /// What a guardian would send for the host, sealed when it is asked for.
+  mutating func obituary(of node: NodeID, by sender: NodeID? = nil) throws -> Datagram {
+    var writer = ByteWriter()
+    Obituary(sender: node, incarnation: Incarnation(7)).write(to: &writer)
+    return try seal(writer.bytes, kind: .obituary, by: sender ?? node)
   }
 
   func drops(_ reason: SealingEngine.Drop, at node: NodeID) -> UInt64 {
@@ -206,5 +215,79 @@ struct SealingEngineTests {
       try wire.deliver(Wire.Datagram(sealed: sealed, body: good.body), to: "b")
     }
     #expect((wire.hosts["b"]?.engine.asked.count ?? 0) <= 64)
+  }
+
+  // MARK: - Obituaries
+
+  @Test("An obituary sealed long before it is sent says that its boot is dead, once")
+  func obituary() throws {
+    var wire = try pair()
+    let obituary = try wire.obituary(of: "a")
+    // More datagrams than the replay window has room for.
+    for _ in 0..<3_000 { try wire.beacon(from: "a", to: "b") }
+    let before = wire.hosts["b"]?.accepted.count ?? 0
+    for _ in 0..<3 { try wire.deliver(obituary, to: "b") }
+    #expect(
+      wire.hosts["b"]?.accepted.dropFirst(before)
+        == [.departure(Departure(sender: "a", incarnation: Incarnation(7)))]
+    )
+    #expect(wire.drops(.dead, at: "b") == 2)
+    #expect(wire.drops(.replayed, at: "b") == 0)
+  }
+
+  @Test("What the dead sent is not heard any more, and its next boot is")
+  func deadIsIgnored() throws {
+    var wire = try pair()
+    try wire.beacon(from: "a", to: "b")
+    try wire.deliver(wire.obituary(of: "a"), to: "b")
+    let before = wire.hosts["b"]?.accepted.count
+    for _ in 0..<3 {
+      wire.now += .milliseconds(10)
+      try wire.beacon(from: "a", to: "b")
+    }
+    #expect(wire.hosts["b"]?.accepted.count == before)
+    #expect(wire.drops(.dead, at: "b") == 3)
+    wire.start("a", among: both)
+    try wire.beacon(from: "a", to: "b")
+    try wire.beacon(from: "a", to: "b")
+    #expect(wire.hosts["b"]?.accepted.count == (before ?? 0) + 1)
+  }
+
+  @Test("The obituary of an earlier boot does not touch the present one")
+  func obituaryOfAnotherBoot() throws {
+    var wire = try pair()
+    let old = try wire.obituary(of: "a")
+    wire.start("a", among: both)
+    try wire.beacon(from: "a", to: "b")
+    try wire.beacon(from: "a", to: "b")
+    let before = wire.hosts["b"]?.accepted
+    try wire.deliver(old, to: "b")
+    #expect(wire.hosts["b"]?.accepted == before)
+    try wire.beacon(from: "a", to: "b")
+    #expect(wire.hosts["b"]?.accepted.count == (before?.count ?? 0) + 1)
+  }
+
+  @Test("Nobody writes another's obituary")
+  func obituaryInAnotherName() throws {
+    var wire = try pair()
+    try wire.beacon(from: "b", to: "a")
+    try wire.beacon(from: "b", to: "a")
+    let before = wire.hosts["b"]?.accepted
+    try wire.deliver(wire.obituary(of: "c", by: "a"), to: "b")
+    try wire.deliver(wire.obituary(of: "b", by: "a"), to: "b")
+    #expect(wire.hosts["b"]?.accepted == before)
+    #expect(wire.drops(.malformed, at: "b") == 2)
+    #expect(wire.hosts["b"]?.deaths == 0)
+  }
+
+  @Test("Who reads its own obituary is told")
+  func ownObituary() throws {
+    var wire = try pair()
+    try wire.deliver(wire.obituary(of: "a"), to: "a")
+    #expect(wire.hosts["a"]?.deaths == 1)
+    // Anything else of one's own is only an echo.
+    try wire.beacon(from: "a", to: "a")
+    #expect(wire.hosts["a"]?.deaths == 1)
+    #expect(wire.drops(.own, at: "a") == 1)
   }
 }

@@ -31,11 +31,17 @@ class Settings:
         return [address for group in self.virtual_interfaces for address in group]
 
 
+def _bracketed(address: str) -> str:
+    plain, slash, length = address.partition("/")
+    return f"[{plain}]{slash}{length}" if ":" in plain else address
+
+
 def text(settings: Settings, node: str, directory: Path) -> str:
     """The configuration of one node, with its control socket and state below `directory`."""
     peers = " ".join(f"{name}:{address}" for name, address in settings.peers.items())
     groups = [
-        [f"{INTERFACE}:{address}" for address in group] for group in settings.virtual_interfaces
+        [f"{INTERFACE}:{_bracketed(address)}" for address in group]
+        for group in settings.virtual_interfaces
     ]
     interfaces = [
         group[0] if len(group) == 1 else "{ " + " ".join(group) + " }" for group in groups

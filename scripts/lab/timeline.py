@@ -67,6 +67,16 @@ class Timeline:
         """The nodes that hold an address now."""
         return self._held.get(address, Toggles()).latest()
 
+    def released(self, address: str, node: str) -> int:
+        """When a node that does not hold an address last ceased to, in nanoseconds."""
+        held = self._held.get(address, Toggles())
+        index = len(held.states)
+        while index > 1 and node not in held.states[index - 2]:
+            index -= 1
+        if index < 2 or node in held.states[-1]:
+            raise ValueError(f"{node} did not release {address}")
+        return held.times[index - 1]
+
     def unreachable(self) -> frozenset[str]:
         return self._unreachable.latest()
 

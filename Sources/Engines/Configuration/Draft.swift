@@ -64,6 +64,7 @@ struct Draft: Sendable {
   var unbuilt: [Located<StatementWord>] = []
   var mature: Duration?
   var balance = WackamoleConfiguration.Balance()
+  var interfaces = InterfacesDraft()
   var preferences: [Located<IPPrefix>] = []
   var preferNone: SourceLocation?
   /// Whether some managed address could not be read.

@@ -44,7 +44,8 @@ extension Parser {
       quorum: draft.quorum?.value ?? .none,
       scripts: draft.scripts,
       virtualInterfaces: virtualInterfaces,
-      networkHints: draft.networkHints
+      networkHints: draft.networkHints,
+      interfaces: checkedInterfaces(engine)
     )
   }
 

@@ -124,6 +124,8 @@ extension Parser {
     case .balance: try parseBalance(at: token)
     case .prefer: try parsePrefer(at: token)
     case .virtualInterfaces, .vifs, .vips: try parseVirtualInterfaces(at: token)
+    case .guardian: try parseGuardian(at: token)
+    case .lease: try parseLease(at: token)
     }
   }
 

@@ -25,6 +25,8 @@ package enum StatementWord: String, Vocabulary {
   case virtualInterfaces = "VirtualInterfaces"
   case vifs = "VIFs"
   case vips = "VIPs"
+  case guardian = "Guardian"
+  case lease = "Lease"
   case include = "Include"
 
   /// Statements that are read and checked in full, and then refused: their effect is not built yet.
@@ -36,8 +38,6 @@ package enum StatementWord: String, Vocabulary {
 
 /// Statements that exist, but not in this version.
 package enum LaterStatementWord: String, Vocabulary {
-  case lease = "Lease"
-  case guardian = "Guardian"
   case announce = "Announce"
   case conflict = "Conflict"
 }

@@ -55,6 +55,7 @@ package struct WackamoleConfiguration: Sendable, Equatable {
   package var virtualInterfaces: [VirtualInterface]
   /// The `nNET` hints that were given, in the order of the file.
   package var networkHints: [NetworkHint]
+  package var interfaces: InterfaceSettings
 
   /// Parses the text of a configuration file.
   ///

@@ -16,6 +16,10 @@ extension FailoverEngine {
     case acquired(VIFID, Outcome)
     /// The kernel is done with ``Effect/release(_:)``.
     case released(VIFID, Outcome)
+    /// Nothing was done about ``Effect/acquire(_:)``: it was overtaken by a change of membership.
+    case recalled(VIFID)
+    /// A VIF that stood on its interfaces cannot be kept there; the text says why.
+    case lost(VIFID, String)
     /// The member is to hand over and leave (TERM); ends in ``Effect/departed``.
     case leave
   }

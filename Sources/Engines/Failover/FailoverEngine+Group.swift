@@ -47,6 +47,8 @@ extension FailoverEngine {
     case .stalled, .votedOut:
       if !session.stalled { turn.emit(.note(.stalled)) }
       session.stalled = true
+      // Others went on without this node and cover everything: it waits until it has met them.
+      if liveness == .votedOut { links.doubt(until: turn.now + settings.settle) }
     case .resumed:
       if session.stalled { turn.emit(.note(.resumed)) }
       session.stalled = false

@@ -94,6 +94,30 @@ extension FailoverEngine {
     }
   }
 
+  /// An addition was not begun; it is asked for anew if it is still wanted.
+  mutating func recalled(_ vif: VIFID) {
+    guard let index = holdings.sortedIndex(of: vif, by: \.vif.id),
+      holdings[index].presence == .adding
+    else {
+      dropped.unexpectedCompletion += 1
+      return
+    }
+    holdings[index].presence = .absent
+  }
+
+  /// What was held cannot be kept: it is given up, as if it could not have been added.
+  mutating func lost(_ vif: VIFID, _ text: String, in turn: inout Turn) {
+    guard let index = holdings.sortedIndex(of: vif, by: \.vif.id),
+      holdings[index].presence == .present
+    else {
+      dropped.unexpectedCompletion += 1
+      return
+    }
+    turn.emit(.note(.refused(vif, operation: .keep, text: text)))
+    links.refuse(vif, until: turn.now + settings.retryAfterFailure)
+    release(index, in: &turn)
+  }
+
   mutating func released(_ vif: VIFID, _ outcome: Outcome, in turn: inout Turn) {
     guard let index = holdings.sortedIndex(of: vif, by: \.vif.id),
       holdings[index].presence == .removing

@@ -65,6 +65,8 @@ package struct FailoverEngine: StateMachine {
       }
     case .acquired(let vif, let outcome): acquired(vif, outcome, in: &turn)
     case .released(let vif, let outcome): released(vif, outcome, in: &turn)
+    case .recalled(let vif): recalled(vif)
+    case .lost(let vif, let text): lost(vif, text, in: &turn)
     case .leave: beginLeaving(in: &turn)
     }
     finish(&turn)

@@ -71,6 +71,13 @@ struct Links: Sendable, Equatable {
     }
   }
 
+  /// What is up does not count until then, unless a merge comes first.
+  mutating func doubt(until: Instant) {
+    for index in interfaces.indices where interfaces[index].state == .up {
+      interfaces[index].settles = max(until, interfaces[index].settles ?? until)
+    }
+  }
+
   /// A merge came: what settles may be used.
   mutating func settle() {
     for index in interfaces.indices { interfaces[index].settles = nil }

@@ -48,6 +48,7 @@ extension FailoverEngine {
   package enum Operation: String, Sendable, Equatable {
     case acquire
     case release
+    case keep
   }
 
   /// How a removal ended.

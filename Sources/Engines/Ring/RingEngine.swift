@@ -2,7 +2,7 @@
 
 package import GroupModel
 package import Machine
-import RingWire
+package import RingWire
 
 /// The Totem single ring with Extended Virtual Synchrony.
 ///
@@ -137,6 +137,8 @@ package struct RingEngine: StateMachine {
 extension RingEngine {
   package var statistics: Statistics { context.statistics }
   package var phaseName: PhaseName { phase.name }
+  /// What tells this run of the member from its other runs.
+  package var incarnation: Incarnation { context.incarnation }
   /// The regular configuration delivered last; `nil` before the first.
   package var ring: RingID? { context.isInstalled ? context.home.id : nil }
   /// The members of ``ring``; empty before the first.

@@ -46,6 +46,10 @@ package struct SealingEngine: StateMachine {
     case send(Challenge, to: Endpoint)
     /// A boot of the member is believed from here on; an earlier one is not.
     case believed(NodeID, boot: BootID, instead: BootID?)
+    /// The boot of the member is dead: whatever it sent that still arrives is dropped.
+    case buried(NodeID, boot: BootID)
+    /// Others were told that this boot is dead, and no longer listen to it.
+    case reportedDead
   }
 
   /// Why a datagram was dropped.
@@ -66,6 +70,8 @@ package struct SealingEngine: StateMachine {
     case malformed
     /// It is our own.
     case own
+    /// An obituary told that its boot is dead.
+    case dead
   }
 
   package struct Settings: Sendable, Equatable {
@@ -97,6 +103,12 @@ package struct SealingEngine: StateMachine {
     var at: Instant
   }
 
+  /// A boot that an obituary reported.
+  struct Buried: Sendable, Equatable {
+    let node: NodeID
+    let boot: BootID
+  }
+
   /// The last question of a member that was answered, for the rate.
   struct Answered: Sendable, Equatable {
     let node: NodeID
@@ -113,6 +125,8 @@ package struct SealingEngine: StateMachine {
   private(set) var asked: [Asked] = []
   /// At most one for each configured member.
   private(set) var answered: [Answered] = []
+  /// At most one for each configured member.
+  private(set) var buried: [Buried] = []
   /// How many datagrams were dropped, by ``Drop``.
   package private(set) var drops = [UInt64](repeating: 0, count: Drop.allCases.count)
 
@@ -147,10 +161,13 @@ package struct SealingEngine: StateMachine {
   private mutating func arrive(_ sealed: Sealed, into effects: inout EffectQueue<Effect>) {
     let header = sealed.header
     guard header.cluster == settings.cluster else { return drop(.otherCluster) }
-    guard header.boot != settings.boot else { return drop(.own) }
+    let isObituary = header.kind == .obituary
+    guard header.boot != settings.boot || isObituary else { return drop(.own) }
     guard keys.contains(header.keyID) else { return drop(.unknownKey) }
+    guard !buried.contains(where: { $0.boot == header.boot }) else { return drop(.dead) }
     if let known = believed.first(where: { $0.boot == header.boot }) {
-      guard known.window.isFresh(header.counter) else { return drop(.replayed) }
+      // Its counter was drawn when it was sealed, long before it is sent.
+      guard isObituary || known.window.isFresh(header.counter) else { return drop(.replayed) }
     }
     effects.append(.open(sealed))
   }
@@ -173,6 +190,9 @@ package struct SealingEngine: StateMachine {
       }
       return
     }
+    if sealed.header.kind == .obituary {
+      return bury(sealed.header.boot, body: body, into: &effects)
+    }
     guard let index = believed.firstIndex(where: { $0.boot == sealed.header.boot }) else {
       question(sealed, at: now, into: &effects)
       return drop(.unverifiedBoot)
@@ -184,6 +204,30 @@ package struct SealingEngine: StateMachine {
       packet.sender == believed[index].node
     else { return drop(.malformed) }
     effects.append(.accept(packet))
+  }
+
+  /// Takes an authentic obituary: of a boot that is believed here, or of our own.
+  private mutating func bury(
+    _ boot: BootID,
+    body: ArraySlice<UInt8>,
+    into effects: inout EffectQueue<Effect>
+  ) {
+    guard let obituary = try? Obituary(decoding: body) else { return drop(.malformed) }
+    if boot == settings.boot {
+      guard obituary.sender == settings.me else { return drop(.malformed) }
+      effects.append(.reportedDead)
+      return
+    }
+    // The dead answer no challenge: the obituary of a boot that never lived here says nothing.
+    guard let index = believed.firstIndex(where: { $0.boot == boot }) else {
+      return drop(.unverifiedBoot)
+    }
+    guard obituary.sender == believed[index].node else { return drop(.malformed) }
+    believed.remove(at: index)
+    buried.removeAll { $0.node == obituary.sender }
+    buried.append(Buried(node: obituary.sender, boot: boot))
+    effects.append(.buried(obituary.sender, boot: boot))
+    effects.append(.accept(.departure(obituary.departure)))
   }
 
   /// Asks an unknown boot to prove that it is live.

@@ -19,6 +19,14 @@ extension FailoverNodeEngine {
     case acquired(VIFID, FailoverEngine.Outcome)
     /// The kernel is done with ``Effect/release(_:)``.
     case released(VIFID, FailoverEngine.Outcome)
+    /// Nothing was done about ``Effect/acquire(_:)``: it was overtaken by a change of membership.
+    case recalled(VIFID)
+    /// A VIF that stood cannot be kept; the text says why.
+    case lost(VIFID, String)
+    /// Some address of a VIF that stood is not there for now: it is not announced.
+    case vanished(VIFID)
+    /// All of it is there again: neighbours are told.
+    case restored(VirtualInterface)
     /// Hand over and leave (TERM); ends in ``Effect/departed``.
     case leave
   }

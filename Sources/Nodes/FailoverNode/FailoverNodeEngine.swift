@@ -43,6 +43,10 @@ package struct FailoverNodeEngine: StateMachine {
       failover.handle(.acquired(vif, outcome), at: now, into: &decided)
     case .released(let vif, let outcome):
       failover.handle(.released(vif, outcome), at: now, into: &decided)
+    case .recalled(let vif): failover.handle(.recalled(vif), at: now, into: &decided)
+    case .lost(let vif, let text): failover.handle(.lost(vif, text), at: now, into: &decided)
+    case .vanished(let vif): announce(.cancel(vif), at: now, into: &effects)
+    case .restored(let vif): announce(.announce(vif), at: now, into: &effects)
     case .leave: failover.handle(.leave, at: now, into: &decided)
     }
     route(at: now, into: &effects)

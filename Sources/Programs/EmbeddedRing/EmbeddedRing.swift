@@ -84,6 +84,18 @@ package final class EmbeddedRing: GroupConnection {
   /// Goes over to other keys; on failure nothing changes.
   package func replace(keys: [ClusterKey]) throws(SubKey.Failure) { try link.replace(keys: keys) }
 
+  /// The datagram by which a guardian tells the other members that this process has died.
+  ///
+  /// `nil` where they would not believe it. It is to be made anew after the keys were replaced.
+  package func obituary() -> [UInt8]? {
+    guard let engine else { return nil }
+    return link.obituary(of: engine.incarnation)
+  }
+
+  /// Calls `handler` when the others were told that this process is dead: they do not listen to it any
+  /// more.
+  package func whenReportedDead(_ handler: @escaping () -> Void) { link.reportedDead = handler }
+
   /// Reports that the bound is on stable storage.
   package func stored(_ bound: UInt64) { driver?.feed(.stored(bound: bound)) }
 

@@ -41,6 +41,8 @@ package final class PacketLink {
     /// From a node that is not configured, or from an address that is not that node's.
     package fileprivate(set) var stranger: UInt64 = 0
     package fileprivate(set) var own: UInt64 = 0
+    /// From a run of a member that an obituary has reported dead.
+    package fileprivate(set) var dead: UInt64 = 0
   }
 
   package private(set) var drops = Drops()
@@ -54,18 +56,28 @@ package final class PacketLink {
   private let cluster: UInt64
   private let boot: BootID
   private let sealer: PacketSealer?
+  /// What is known of the members' boots where nothing is sealed and obituaries are believed all the
+  /// same; `nil` where they are not.
+  private var boots: BootRegister?
   private var counter: UInt64 = 0
+
+  /// Told when others were told that this run of the member is dead, and do not listen to it any more.
+  package var reportedDead: () -> Void = {} {
+    didSet { sealer?.reportedDead = reportedDead }
+  }
 
   /// Binds this node's own endpoint, which must be among `members`, and joins the group if any.
   ///
-  /// Without a sealer datagrams are neither secret nor authentic.
+  /// Without a sealer datagrams are neither secret nor authentic; obituaries are then only sent and
+  /// believed if `obituaries` is set. Sealed ones always are.
   package init(
     me: NodeID,
     members: [Member],
     group: Group? = nil,
     cluster: UInt64,
     boot: BootID,
-    sealer: PacketSealer?
+    sealer: PacketSealer?,
+    obituaries: Bool = false
   ) throws(SystemError) {
     guard let own = members.first(where: { $0.node == me }) else {
       throw SystemError("find the address of \(me) among the members", Errno(22))
@@ -86,6 +98,7 @@ package final class PacketLink {
     }
     peers = members.filter { $0.node != me }
     (self.me, self.cluster, self.boot, self.sealer) = (me, cluster, boot, sealer)
+    boots = obituaries && sealer == nil ? BootRegister() : nil
   }
 
   /// All reasons with their counts, those of the seal included.
@@ -146,16 +159,62 @@ package final class PacketLink {
     for peer in peers where roster.contains(peer.node) { socket.send(datagram, to: peer.endpoint) }
   }
 
+  /// The datagram by which a guardian tells the others that this run has died; `nil` where they
+  /// would not believe it.
+  package func obituary(of incarnation: Incarnation) -> [UInt8]? {
+    let obituary = Obituary(sender: me, incarnation: incarnation)
+    if let sealer { return sealer.seal(obituary) }
+    guard boots != nil else { return nil }
+    var writer = ByteWriter(reserving: 128)
+    nextHeader(.obituary).write(to: &writer)
+    obituary.write(to: &writer)
+    return writer.bytes
+  }
+
   private func encode(_ packet: Packet) -> [UInt8] {
     if let sealer { return sealer.seal(packet) }
+    return Datagram.encode(packet, header: nextHeader(packet.kind))
+  }
+
+  private func nextHeader(_ kind: PacketKind) -> DatagramHeader {
     counter += 1
-    let header = DatagramHeader(kind: packet.kind, cluster: cluster, counter: counter, boot: boot)
-    return Datagram.encode(packet, header: header)
+    return DatagramHeader(kind: kind, cluster: cluster, counter: counter, boot: boot)
+  }
+
+  /// Takes an unsealed obituary: of the boot that a member was last heard with, or of our own.
+  private func bury(_ bytes: [UInt8], from origin: Endpoint) -> Packet? {
+    guard let header = try? DatagramHeader(decoding: bytes[...]), header.keyID == 0,
+      let obituary = try? Obituary(decoding: bytes.dropFirst(DatagramHeader.size))
+    else {
+      drops.malformed &+= 1
+      return nil
+    }
+    guard header.cluster == cluster else {
+      drops.otherCluster &+= 1
+      return nil
+    }
+    if header.boot == boot, obituary.sender == me {
+      reportedDead()
+      return nil
+    }
+    // The guardian cannot use the port while the daemon's socket is being closed.
+    guard
+      peers.contains(where: {
+        $0.node == obituary.sender && $0.endpoint.address == origin.address
+      }), boots?.bury(header.boot, of: obituary.sender) == true
+    else {
+      drops.stranger &+= 1
+      return nil
+    }
+    return .departure(obituary.departure)
   }
 
   private func open(_ bytes: [UInt8], from origin: Endpoint) -> Packet? {
     if let sealer {
       return sealer.open(bytes, from: origin) { socket.send($0, to: $1) }
+    }
+    if boots != nil, bytes.dropFirst().first == PacketKind.obituary.rawValue {
+      return bury(bytes, from: origin)
     }
     guard let (header, packet) = try? Datagram.decode(bytes[...]) else {
       drops.malformed &+= 1
@@ -171,6 +230,10 @@ package final class PacketLink {
     }
     guard peers.contains(where: { $0.node == packet.sender && $0.endpoint == origin }) else {
       drops.stranger &+= 1
+      return nil
+    }
+    guard boots?.admit(header.boot, of: packet.sender) ?? true else {
+      drops.dead &+= 1
       return nil
     }
     return packet

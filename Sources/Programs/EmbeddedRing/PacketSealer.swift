@@ -55,6 +55,14 @@ package final class PacketSealer {
     engine.handle(.keys(keys.map(\.id)), at: BootClock.now, into: &effects)
   }
 
+  /// What the guardian sends if this boot dies; sealed now, with the first key.
+  package func seal(_ obituary: Obituary) -> [UInt8] {
+    seal(kind: .obituary) { obituary.write(to: &$0) }
+  }
+
+  /// Told when others were told that this boot is dead.
+  package var reportedDead: () -> Void = {}
+
   /// A whole datagram, sealed with the first key.
   package func seal(_ packet: Packet) -> [UInt8] {
     seal(kind: packet.kind) { packet.write(to: &$0) }
@@ -90,6 +98,8 @@ package final class PacketSealer {
           send(seal(kind: .challenge) { challenge.write(to: &$0) }, endpoint)
         case .believed(_, _, let instead):
           if let instead { cache.removeAll { $0.boot == instead } }
+        case .buried(_, let boot): cache.removeAll { $0.boot == boot }
+        case .reportedDead: reportedDead()
         }
       }
     }

@@ -10,6 +10,7 @@ import FailoverNode
 import Glibc
 import GroupModel
 import GroupNode
+import Interfaces
 import Logging
 import Machine
 import Netlink
@@ -39,6 +40,8 @@ final class Daemon {
   private var control: LineServer?
   private var signals: SignalWatcher?
   private var isLeaving = false
+  /// Whether the others take this process for dead, so that only another can go on.
+  private var isReportedDead = false
   private var stopBy: Instant?
 
   init(_ configuration: WackamoleConfiguration, log: Logger) throws {
@@ -63,25 +66,42 @@ final class Daemon {
     try Self.refuseForeign(configuration, besides: journal.left)
     hands = try Hands(
       vifs: configuration.virtualInterfaces,
+      settings: InterfacesEngine.Settings(
+        lease: configuration.interfaces.lease,
+        proofLife: engine.timers.tokenLoss
+      ),
       loop: loop,
       journal: journal,
       log: log
     )
-    ring = try Self.makeRing(engine, configuration.group, loop, log)
+    ring = try Self.makeRing(engine, configuration, loop, log)
     let node = Driver(FailoverNodeEngine(Self.settings(configuration, engine))) {
       [unowned self] in perform($0)
     }
     self.node = node
     node.schedule(on: loop)
     hands.feed = { node.feed($0) }
-    ring.deliver { node.feed(.group($0)) }
+    ring.deliver { [hands] event in
+      node.feed(.group(event))
+      // Only then, so that what is recalled is decided anew in the present membership.
+      hands.hear(event)
+    }
+    ring.whenReportedDead { [unowned self] in giveUp() }
+    writeWill()
     signals = try SignalWatcher(on: loop) { [unowned self] in take($0) }
     control = try Self.serve(configuration.control, on: loop) { [unowned self] in answer($0) }
     watch()
   }
 
+  /// What is to follow the end of a run.
+  enum Ending {
+    case stopped
+    /// Another process must go on in its place, at once.
+    case restart
+  }
+
   /// Runs until the daemon has left.
-  func run() throws {
+  func run() throws -> Ending {
     try ring.submit(.join(configuration.group))
     log.notice("wackamole \(programVersion) is running, group \(configuration.group)")
     manager.ready(status: "running")
@@ -89,6 +109,39 @@ final class Daemon {
     hands.finish()
     if !guardian.finish() { log.warning("the guardian had to remove addresses at the end") }
     log.notice("stopped")
+    return isReportedDead ? .restart : .stopped
+  }
+
+  // MARK: - The guardian's obituary
+
+  /// Leaves with the guardian what it is to tell the others if this process dies.
+  private func writeWill() {
+    guard configuration.interfaces.sendsObituary else { return }
+    let engine =
+      switch configuration.backend {
+      case .embedded(let engine): engine
+      }
+    guard let datagram = ring.obituary(), let source = engine.endpoint(of: engine.node)?.address
+    else { return }
+    let will = LastWill.Contents(
+      datagram: datagram,
+      source: source,
+      recipients: engine.peers.compactMap { engine.endpoint(of: $0.node) }
+    )
+    if !guardian.will.write(will) {
+      log.error("the obituary does not fit: the others will wait for their time-outs")
+    }
+  }
+
+  /// The others were told that this process is dead: it releases everything and makes room for another.
+  private func giveUp() {
+    guard !isReportedDead else { return }
+    isReportedDead = true
+    log.critical(
+      "an obituary of this process was sent while it lives: releasing, and starting again"
+    )
+    node?.feed(.group(.disconnected(.unreachable("the others take this process for dead"))))
+    loop.stop()
   }
 
   // MARK: - Effects of the fail-over node
@@ -119,6 +172,7 @@ final class Daemon {
       log.notice("\(signal.name): handing over and leaving")
       manager.stopping()
       node?.feed(.leave)
+      hands.recall()
     case .hangUp: reloadKeys()
     case .user1: log.notice("\(signal.name): ignored")
     }
@@ -135,6 +189,7 @@ final class Daemon {
         return log.notice("SIGHUP: there is no key file; all else is read at start only")
       }
       try ring.replace(keys: keys)
+      writeWill()
       let ids = keys.map { "\($0.id)" }.joined(separator: ", ")
       log.notice("SIGHUP: keys read again: \(ids); the first seals. All else is read at start only")
     } catch {
@@ -283,13 +338,13 @@ extension Daemon {
 
   private static func makeRing(
     _ engine: EngineConfiguration,
-    _ group: GroupName,
+    _ configuration: WackamoleConfiguration,
     _ loop: EventLoop,
     _ log: Logger
   ) throws -> EmbeddedRing {
     let boot = BootID(Entropy.word(), Entropy.word(), Entropy.word(), Entropy.word())
     // Clusters that share a network have groups of other names.
-    let cluster = group.name.digest
+    let cluster = configuration.group.name.digest
     let link = try PacketLink(
       me: engine.node,
       members: engine.peers.map { peer in
@@ -298,7 +353,8 @@ extension Daemon {
       group: try multicastGroup(engine),
       cluster: cluster,
       boot: boot,
-      sealer: try makeSealer(engine, cluster: cluster, boot: boot, log)
+      sealer: try makeSealer(engine, cluster: cluster, boot: boot, log),
+      obituaries: configuration.interfaces.sendsObituary
     )
     var ring: EmbeddedRing?
     let store = try SequenceStore(directory: engine.stateDirectory, loop: loop) { bound, failure in

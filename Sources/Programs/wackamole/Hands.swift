@@ -4,45 +4,35 @@ import Addresses
 import Capture
 import Failover
 import FailoverNode
+import GroupModel
+import Interfaces
 import Logging
 import Machine
 import Netlink
 import Reactor
 
 /// The fail-over node's hands: its wishes become requests to the kernel and frames on the wire.
+///
+/// What stands on the interfaces, and for how long it may, is an ``InterfacesEngine``'s.
 final class Hands {
-  private enum Task {
-    case acquire
-    case release
-  }
-
-  /// One wish, and the changes of addresses that fulfil it.
-  private struct Errand {
-    let vif: VIFID
-    let task: Task
-    let changes: [AddressChange]
-  }
-
-  /// The most addresses in one batch for the kernel, so that completions keep coming.
-  private static let mostInBatch = 512
-
   /// Told of what the kernel did and said; set before the loop runs.
   var feed: (FailoverNodeEngine.Event) -> Void = { _ in }
 
   private let used: [InterfaceName]
   private let injector: FrameInjector
   private let log: Logger
+  private let lease: UInt32?
   private var netlink: NetlinkService?
-  /// Wishes that have not gone to the kernel, in order.
-  private var waiting: [Errand] = []
-  private var waitingSince: Instant?
+  /// Set once, at the end of the initialiser.
+  private var keeper: Driver<InterfacesEngine>?
   /// The batch that the kernel has not answered.
-  private var underWay: (request: NetlinkService.RequestID, errands: [Errand])?
+  private var underWay: (request: NetlinkService.RequestID, batch: InterfacesEngine.Batch)?
   private var links: [UInt32: NetworkLink] = [:]
 
   /// Watches the interfaces that `vifs` use.
   init(
     vifs: [VirtualInterface],
+    settings: InterfacesEngine.Settings,
     loop: EventLoop,
     journal: OwnedAddressFile,
     log: Logger
@@ -52,6 +42,7 @@ final class Hands {
       used.append(address.interface)
     }
     (self.used, self.log) = (used, log)
+    lease = settings.lease.map { UInt32(clamping: $0.components.seconds) }
     injector = FrameInjector()
     netlink = try NetlinkService(
       on: loop,
@@ -60,11 +51,9 @@ final class Hands {
       complete: { [unowned self] in complete($0) }
     )
     removeLeftovers(journal.left)
-    // Wishes of one turn of the loop go to the kernel together.
-    loop.addAlarm(
-      next: { [unowned self] in underWay == nil ? waitingSince : nil },
-      fire: { [unowned self] _ in sendBatch() }
-    )
+    let keeper = Driver(InterfacesEngine(settings)) { [unowned self] in perform($0) }
+    keeper.schedule(on: loop)
+    self.keeper = keeper
   }
 
   /// Takes away what an earlier daemon left that died together with its guardian.
@@ -77,17 +66,16 @@ final class Hands {
 
   // MARK: - Wishes
 
-  func acquire(_ vif: VirtualInterface) {
-    let changes = vif.addresses.map { AddressChange.add($0, Self.options(for: $0)) }
-    wish(Errand(vif: vif.id, task: .acquire, changes: changes))
-  }
+  func acquire(_ vif: VirtualInterface) { keeper?.feed(.hold(vif)) }
 
-  func release(_ vif: VirtualInterface) {
-    let changes = vif.addresses.map(AddressChange.remove)
-    wish(Errand(vif: vif.id, task: .release, changes: changes))
-  }
+  func release(_ vif: VirtualInterface) { keeper?.feed(.drop(vif)) }
 
+  /// Sends a frame, unless nothing proves that this node may still speak for an address.
   func inject(_ frame: [UInt8], on interface: InterfaceName) {
+    guard let keeper, keeper.machine.isLive(at: BootClock.now) else {
+      log.debug("not announced on \(interface): no token has come back lately")
+      return
+    }
     do {
       try injector.inject(frame, on: interface)
     } catch {
@@ -95,35 +83,64 @@ final class Hands {
     }
   }
 
+  /// Takes from group communication what proves, or ends the proof, that this node may hold anything.
+  func hear(_ event: GroupEvent) {
+    switch event {
+    case .liveness(.rotation(let passed)): keeper?.feed(.rotation(passed: passed))
+    case .liveness(.stalled), .liveness(.votedOut): keeper?.feed(.distrust)
+    case .view, .left, .disconnected: recall()
+    case .liveness(.resumed), .connected, .message, .transitional: break
+    }
+  }
+
+  /// Gives back what was wished for and has not been sent to the kernel.
+  func recall() { keeper?.feed(.recall) }
+
   /// Waits until the kernel has done everything asked for.
   func finish() {
-    while !waiting.isEmpty, underWay == nil { sendBatch() }
+    keeper?.advance()
     netlink?.finish()
   }
 
-  private func wish(_ errand: Errand) {
-    waiting.append(errand)
-    if waitingSince == nil { waitingSince = BootClock.now }
+  // MARK: - Effects
+
+  private func perform(_ effect: InterfacesEngine.Effect) {
+    switch effect {
+    case .change(let batch, let changes, let limit):
+      guard let request = netlink?.submit(changes.map(change), until: limit) else { return }
+      underWay = (request, batch)
+    case .held(let vif, .done): feed(.acquired(vif, .done))
+    case .held(let vif, .failed(let text)): feed(.acquired(vif, .failed(text)))
+    case .dropped(let vif, .done): feed(.released(vif, .done))
+    case .dropped(let vif, .failed(let text)): feed(.released(vif, .failed(text)))
+    case .recalled(let vif): feed(.recalled(vif))
+    case .lost(let vif, let text): feed(.lost(vif, text))
+    case .vanished(let vif): feed(.vanished(vif))
+    case .restored(let vif): feed(.restored(vif))
+    case .note(let note): write(note)
+    }
   }
 
-  /// Sends the first wishes to the kernel in one batch.
-  private func sendBatch() {
-    var (count, addresses) = (0, 0)
-    while count < waiting.count, addresses < Self.mostInBatch {
-      addresses += waiting[count].changes.count
-      count += 1
+  private func write(_ note: InterfacesEngine.Note) {
+    switch note {
+    case .fight: log.error("\(note)")
+    case .putBack, .leaseReturned, .renewalHeld: log.warning("\(note)")
     }
-    let errands = Array(waiting[..<count])
-    waiting.removeFirst(count)
-    if waiting.isEmpty { waitingSince = nil }
-    guard let request = netlink?.submit(errands.flatMap(\.changes)) else { return }
-    underWay = (request, errands)
+  }
+
+  private func change(_ change: InterfacesEngine.Change) -> AddressChange {
+    switch change {
+    case .add(let address): .add(address, options(for: address))
+    case .renew(let address): .renew(address, options(for: address))
+    case .remove(let address): .remove(address)
+    }
   }
 
   /// A /32 or /128, or a longer prefix without its route, attracts no traffic of the host itself;
   /// an IPv6 address that is deprecated from the start is not chosen as a source.
-  private static func options(for address: InterfaceAddress) -> AddressOptions {
+  private func options(for address: InterfaceAddress) -> AddressOptions {
     var options = AddressOptions()
+    options.validLifetime = lease
     switch address.prefix.address {
     case .v4: break
     case .v6: options.preferredLifetime = 0
@@ -135,32 +152,17 @@ final class Hands {
 
   private func complete(_ completion: NetlinkService.Completion) {
     for error in completion.lost { log.error("an address went along with another: \(error)") }
-    guard let batch = underWay, batch.request == completion.request else { return }
+    guard let (request, batch) = underWay, request == completion.request else { return }
     underWay = nil
-    var outcomes = completion.outcomes[...]
-    for errand in batch.errands {
-      tell(errand, outcomes.prefix(errand.changes.count))
-      outcomes = outcomes.dropFirst(errand.changes.count)
-    }
-  }
-
-  private func tell(_ errand: Errand, _ outcomes: ArraySlice<ChangeOutcome>) {
-    let failures = outcomes.compactMap { outcome in
-      if case .failed(let error) = outcome { error.description } else { nil }
-    }
-    let outcome: FailoverEngine.Outcome =
-      failures.isEmpty ? .done : .failed(failures.joined(separator: "; "))
-    switch errand.task {
-    case .acquire: feed(.acquired(errand.vif, outcome))
-    case .release: feed(.released(errand.vif, outcome))
-    }
+    keeper?.feed(.completed(batch, completion.outcomes.map(InterfacesEngine.Outcome.init)))
   }
 
   private func report(_ event: NetworkEvent) {
     switch event {
-    case .snapshot(let all, _):
+    case .snapshot(let all, let addresses):
       links = Dictionary(all.map { ($0.index, $0) }) { $1 }
       for name in used { tell(name, links.values.first { $0.name == name }) }
+      keeper?.feed(.observed(addresses.compactMap { managed($0.prefix, on: $0.index) }))
     case .link(let link):
       let before = links.updateValue(link, forKey: link.index)
       // A renamed interface is one that has gone and another that came.
@@ -171,14 +173,34 @@ final class Hands {
     case .linkGone(let index, let name):
       links[index] = nil
       if used.contains(name) { tell(name, nil) }
-    case .address, .addressGone:
-      break
+    case .address(let address):
+      if let found = managed(address.prefix, on: address.index) { keeper?.feed(.appeared(found)) }
+    case .addressGone(let index, let prefix):
+      if let gone = managed(prefix, on: index) { keeper?.feed(.vanished(gone)) }
     case .unknown(let error):
       log.error("cannot learn the state of the interfaces, trying again: \(error)")
     }
   }
 
+  /// An address as VIFs name it; `nil` on an interface that none uses.
+  private func managed(_ prefix: IPPrefix, on index: UInt32) -> InterfaceAddress? {
+    guard let name = links[index]?.name, used.contains(name) else { return nil }
+    return InterfaceAddress(interface: name, prefix: prefix)
+  }
+
   private func tell(_ name: InterfaceName, _ link: NetworkLink?) {
+    keeper?.feed(.link(name, isUp: link?.isUp ?? false))
     feed(.link(name, link?.state ?? .missing, link?.mac))
+  }
+}
+
+extension InterfacesEngine.Outcome {
+  fileprivate init(_ outcome: ChangeOutcome) {
+    switch outcome {
+    case .done: self = .done
+    case .already: self = .already
+    case .failed(let error):
+      self = error.reason == .expired ? .expired : .failed(error.description)
+    }
   }
 }

@@ -6,6 +6,7 @@ import Control
 import DaemonKit
 import Glibc
 import Logging
+import Reactor
 
 /// The version this source tree builds.
 let programVersion = "0.1.0"
@@ -71,13 +72,25 @@ struct Wackamole {
     do {
       let daemon = try Daemon(configuration, log: log)
       Background.started()
-      try daemon.run()
+      switch try daemon.run() {
+      case .stopped: break
+      case .restart: throw restart(log)
+      }
     } catch {
       let text = (error as? Daemon.StartFailure)?.text ?? "\(error)"
       log.critical("\(text)")
       if isChild { Terminal.error("wackamole: \(text)") }
       throw .failure
     }
+  }
+
+  /// Becomes a fresh run of the same program, in the same process; returns why it could not.
+  private static func restart(_ log: Logger) -> SystemError {
+    var arguments: [UnsafeMutablePointer<CChar>?] = CommandLine.arguments.map { strdup($0) }
+    arguments.append(nil)
+    defer { for argument in arguments { free(argument) } }
+    execv("/proc/self/exe", &arguments)
+    return SystemError("start again", .last)
   }
 
   /// Reads and parses the configuration file; says on standard error what is wrong with it.

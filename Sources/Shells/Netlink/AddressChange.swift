@@ -71,6 +71,8 @@ package struct NetlinkError: Error, Sendable, Equatable {
     case noAnswer
     /// Too many requests wait.
     case busy
+    /// It was not sent: the time for which it was allowed had run out.
+    case expired
   }
 
   /// What was attempted: "add 10.0.0.101/32 to eth0".
@@ -93,6 +95,7 @@ extension NetlinkError: CustomStringConvertible {
     case .unguarded: "\(attempt): the guardian's table is full"
     case .noAnswer: "\(attempt): the kernel's answer was lost"
     case .busy: "\(attempt): too many requests wait for the kernel"
+    case .expired: "\(attempt): not sent, it was allowed no longer"
     }
   }
 }

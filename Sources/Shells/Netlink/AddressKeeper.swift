@@ -2,6 +2,7 @@
 
 package import Addresses
 import Glibc
+package import Machine
 import Reactor
 
 /// Puts addresses on interfaces and takes away those, and only those, that it put there.
@@ -38,23 +39,23 @@ package final class AddressKeeper {
   /// Makes the changes, in order; returns one outcome for each.
   ///
   /// They go to the kernel in one batch, but for an address that occurs again: its second change is
-  /// decided by how the first one ended.
-  package func apply(_ changes: [AddressChange]) -> [ChangeOutcome] {
+  /// decided by how the first one ended. Removals are always made, everything else until `limit` only.
+  package func apply(_ changes: [AddressChange], until limit: Instant? = nil) -> [ChangeOutcome] {
     var outcomes: [ChangeOutcome] = []
     var batch: [AddressChange] = []
     var seen: Set<InterfaceAddress> = []
     for change in changes {
       if !seen.insert(change.address).inserted {
-        outcomes += applyBatch(batch)
+        outcomes += applyBatch(batch, until: limit)
         batch = []
         seen = [change.address]
       }
       batch.append(change)
     }
-    return outcomes + applyBatch(batch)
+    return outcomes + applyBatch(batch, until: limit)
   }
 
-  private func applyBatch(_ changes: [AddressChange]) -> [ChangeOutcome] {
+  private func applyBatch(_ changes: [AddressChange], until limit: Instant?) -> [ChangeOutcome] {
     guard !changes.isEmpty else { return [] }
     do throws(NetlinkError) {
       let connection = try connection()
@@ -62,12 +63,16 @@ package final class AddressKeeper {
       for (position, change) in changes.enumerated() {
         plan.outcomes.append(decide(change, position: position, plan: &plan))
       }
-      let answers = connection.change(plan.steps.map(\.request))
-      for (step, answer) in zip(plan.steps, answers) {
+      let removals = plan.steps.filter(\.isRemoval)
+      let others = plan.steps.filter { !$0.isRemoval }
+      let answers =
+        connection.change(removals.map(\.request))
+        + connection.change(others.map(\.request), until: limit)
+      for (step, answer) in zip(removals + others, answers) {
         plan.outcomes[step.position] = settle(changes[step.position], step, answer)
       }
       if plan.steps.contains(where: \.takesSiblings) {
-        try putBackSiblings(expected: plan.present, connection)
+        try putBackSiblings(expected: plan.present, until: limit, connection)
       }
       return plan.outcomes
     } catch {
@@ -82,6 +87,13 @@ package final class AddressKeeper {
     let request: NetlinkConnection.Request
     /// Whether the address was ours before.
     let wasOwned: Bool
+
+    var isRemoval: Bool {
+      switch request.kind {
+      case .remove: true
+      case .add, .renew: false
+      }
+    }
 
     /// Whether the kernel may remove other addresses along with this one.
     var takesSiblings: Bool {
@@ -170,6 +182,9 @@ package final class AddressKeeper {
       // It was not there before, so if it is there now it is ours.
       owned[change.address] = Holding(index: step.request.index, options: options)
       return .failed(NetlinkError(change, .noAnswer))
+    case (.add, .expired), (.renew, .expired), (.remove, .expired):
+      if !step.wasOwned { journal?.didRemove(note) }
+      return .failed(NetlinkError(change, .expired))
     case (.add, .refused(let errno, let text)), (.renew, .refused(let errno, let text)):
       if !step.wasOwned { journal?.didRemove(note) }
       if errno == Errno(EEXIST) { return .already }
@@ -193,6 +208,7 @@ package final class AddressKeeper {
   /// It does so unless promote_secondaries is set, which by default it is not.
   private func putBackSiblings(
     expected: Presence,
+    until limit: Instant?,
     _ connection: NetlinkConnection
   ) throws(NetlinkError) {
     let present = Presence(try connection.addresses())
@@ -204,7 +220,8 @@ package final class AddressKeeper {
     let answers = connection.change(
       lost.map { address, holding in
         .init(kind: .add(holding.options), index: holding.index, prefix: address.prefix)
-      }
+      },
+      until: limit
     )
     for ((address, holding), answer) in zip(lost, answers) {
       let change = AddressChange.add(address, holding.options)
@@ -214,6 +231,7 @@ package final class AddressKeeper {
       case .refused(let errno, let text):
         losses.append(NetlinkError(change, .kernel(errno, text: text)))
       case .lost: losses.append(NetlinkError(change, .noAnswer))
+      case .expired: losses.append(NetlinkError(change, .expired))
       }
     }
   }

@@ -25,6 +25,8 @@ package final class Guardian {
 
   /// What the guardian would remove.
   package let table: OwnedAddressTable
+  /// What the guardian would send once they are removed; empty at first.
+  package let will: LastWill
 
   private let loop: EventLoop
   private let executable: String
@@ -53,6 +55,7 @@ package final class Guardian {
     (self.executable, self.loop, self.notify) = (executable, loop, notify)
     lock = try Self.takeLock(lockPath, until: BootClock.now + patience)
     table = try OwnedAddressTable()
+    will = try LastWill()
     let (readEnd, writeEnd) = try Pipe().split()
     self.readEnd = Descriptor(adopting: readEnd)
     self.writeEnd = writeEnd
@@ -131,7 +134,7 @@ package final class Guardian {
     let memory = table.withDescriptor { $0 }
     let child = try ChildProcess(
       executable,
-      descriptors: [pipe, memory, lock],
+      descriptors: [pipe, memory, lock, will.descriptor],
       blocking: Self.ignoredSignals
     )
     let started = BootClock.now

@@ -77,7 +77,7 @@ package final class GuardianDuty {
       case .refused(let errno, _):
         result.failed.append(address)
         result.reason = errno
-      case .lost:
+      case .lost, .expired:
         result.failed.append(address)
         result.reason = Errno(ENOBUFS)
       }

@@ -3,6 +3,7 @@
 import Addresses
 import CNetlink
 import Glibc
+import Machine
 import Reactor
 
 /// A netlink socket for requests; each call waits for the kernel, which may hold its lock for long.
@@ -24,6 +25,8 @@ package final class NetlinkConnection {
     case acknowledged
     case refused(Errno, text: String?)
     case lost
+    /// It was not sent, for it was too late.
+    case expired
   }
 
   /// How many requests go to the kernel in one datagram; the rest follow in the next.
@@ -118,18 +121,21 @@ package final class NetlinkConnection {
   // MARK: - Changing
 
   /// Asks for all changes in one datagram and returns the answers, one for each, in order.
-  func change(_ requests: [Request]) -> [Answer] {
+  ///
+  /// From `limit` on nothing is sent any more: the clock is read right before each send, for this
+  /// thread may have waited for the kernel, or stood still with the whole process.
+  func change(_ requests: [Request], until limit: Instant? = nil) -> [Answer] {
     var answers: [Answer] = []
     answers.reserveCapacity(requests.count)
     var rest = requests[...]
     while !rest.isEmpty {
-      answers += changeBatch(rest.prefix(Self.batchLimit))
+      answers += changeBatch(rest.prefix(Self.batchLimit), until: limit)
       rest = rest.dropFirst(Self.batchLimit)
     }
     return answers
   }
 
-  private func changeBatch(_ requests: ArraySlice<Request>) -> [Answer] {
+  private func changeBatch(_ requests: ArraySlice<Request>, until limit: Instant?) -> [Answer] {
     discardOldAnswers()
     var datagram: [UInt8] = []
     var waiting: [UInt32: Int] = [:]
@@ -148,6 +154,10 @@ package final class NetlinkConnection {
       while datagram.count % 4 != 0 { datagram.append(0) }
     }
     guard !datagram.isEmpty else { return answers }
+    if let limit, BootClock.now >= limit {
+      for position in waiting.values { answers[position] = .expired }
+      return answers
+    }
     let sent = datagram.withUnsafeMutableBytes {
       nl_sendto(socket, $0.baseAddress, $0.count)
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import Addresses
-import Machine
+package import Machine
 package import Reactor
 
 /// The kernel's addresses and links for a loop that must not wait for the kernel.
@@ -88,13 +88,15 @@ package final class NetlinkService {
   }
 
   /// Asks for changes, which go to the kernel in one batch; a completion always follows.
+  ///
+  /// Removals are made whenever the kernel gets to them, everything else only before `limit`.
   @discardableResult
-  package func submit(_ changes: [AddressChange]) -> RequestID {
+  package func submit(_ changes: [AddressChange], until limit: Instant? = nil) -> RequestID {
     requests += 1
     let id = RequestID(number: requests)
     let results = results
     let accepted = worker.submit { keeper in
-      let outcomes = keeper.apply(changes)
+      let outcomes = keeper.apply(changes, until: limit)
       var completion = Completion(request: id, changes: changes, outcomes: outcomes)
       completion.lost = keeper.takeLosses()
       results.post(.completed(completion))

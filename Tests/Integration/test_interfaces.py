@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the kernel keeps and for how long: leases, addresses that others delete, links, many addresses."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+from lab.cluster import Node
+from lab.process import run
+from support import ClusterTest
+from test_failover import VIP, guardians_of
+
+LEASE = 3
+"""Seconds; the time-outs of the ring are those of lan."""
+LATE = 1.1
+"""How much later than its lease an address may go, in seconds."""
+SHORT = [f"Lease = {LEASE}s"]
+
+
+def addresses_of(node: Node) -> str:
+    return node.host.run("ip", "-o", "address", "show", "dev", "eth0")
+
+
+class Leases(ClusterTest):
+    def check_gone_in_time(self, owner: str, begin: int) -> None:
+        """The addresses of a daemon that does nothing any more are gone when their lease has ended."""
+        self.cluster.wait_for(
+            f"{owner} holds nothing",
+            lambda: [a for a in self.cluster.settings.addresses if owner in self.holders(a)],
+            LEASE + 5,
+        )
+        gone = self.cluster.timeline.released(VIP, owner)
+        self.assertLess((gone - begin) / 1e9, LEASE + LATE + 0.3, "with 0.3 s for a busy machine")
+
+    def holders(self, address: str) -> frozenset[str]:
+        self.cluster.observe()
+        return self.cluster.timeline.holders(address)
+
+    def test_a_stopped_daemon_loses_its_addresses_and_puts_none_back(self) -> None:
+        cluster = self.form(nodes=3, vips=3, statements=SHORT)
+        owner = self.owner(VIP)
+        daemon = cluster.nodes[owner].daemon
+        assert daemon is not None
+        for pause in (1.0, LEASE + LATE + 1.5):
+            begin = time.monotonic_ns()
+            daemon.send_signal(signal.SIGSTOP)
+            if pause > LEASE:
+                self.check_gone_in_time(owner, begin)
+                others = [name for name in cluster.nodes if name != owner]
+                cluster.wait_for("another holder", lambda: self.not_among(others))
+            else:
+                time.sleep(pause)
+            continued = time.monotonic_ns()
+            daemon.send_signal(signal.SIGCONT)
+            cluster.wait_settled(f"after {pause} s of standing still")
+            if pause > LEASE:
+                self.never_doubled(continued)
+            owner = self.owner(VIP)
+            daemon = cluster.nodes[owner].daemon
+            assert daemon is not None
+
+    def not_among(self, names: list[str]) -> list[str]:
+        return [] if self.holders(VIP) & set(names) else [f"{VIP} is held by none of {names}"]
+
+    def test_a_daemon_killed_with_its_guardian_leaves_nothing(self) -> None:
+        cluster = self.form(nodes=3, vips=3, statements=SHORT)
+        owner = self.owner(VIP)
+        node = cluster.nodes[owner]
+        guardians = guardians_of(node)
+        # Together, as by the service manager: whoever is killed second must not see the first one go.
+        for process in guardians:
+            os.kill(process, signal.SIGSTOP)
+        begin = node.signal(signal.SIGKILL)
+        for process in guardians:
+            os.kill(process, signal.SIGKILL)
+        node.wait()
+        self.check_gone_in_time(owner, begin)
+        cluster.wait_settled("without it")
+        cluster.start(owner)
+        cluster.wait_settled("with its next run")
+
+    def test_leases_are_renewed(self) -> None:
+        cluster = self.form(nodes=2, vips=2, statements=SHORT)
+        begin = time.monotonic_ns()
+        time.sleep(2 * LEASE)
+        self.assertEqual(cluster.problems(), [])
+        now = time.monotonic_ns()
+        for address in cluster.settings.addresses:
+            self.assertEqual(cluster.timeline.uncovered(address, begin, now), 0, address)
+        shown = addresses_of(cluster.nodes[self.owner(VIP)])
+        self.assertRegex(shown, rf"{VIP} .*valid_lft [1-{LEASE}]sec")
+
+
+class PutBack(ClusterTest):
+    def delete(self, node: Node, address: str) -> None:
+        node.host.run("ip", "address", "del", address, "dev", "eth0")
+
+    def test_what_is_deleted_comes_back_until_it_is_a_fight(self) -> None:
+        cluster = self.form(nodes=3, vips=3)
+        owner = self.owner(VIP)
+        node = cluster.nodes[owner]
+        for _ in range(3):
+            self.delete(node, VIP)
+            cluster.wait_settled("put back")
+            self.assertEqual(self.owner(VIP), owner)
+        self.delete(node, VIP)
+        cluster.wait_for(
+            "another holder", lambda: [] if cluster.holder(VIP) not in (None, owner) else cluster.problems()
+        )
+        cluster.wait_settled("after the fight")
+        self.assertIn("again and again", node.log.read_text())
+
+    def test_siblings_come_back_with_their_primary(self) -> None:
+        vips = [[f"10.78.0.{number}/24"] for number in (1, 2, 3)]
+        cluster = self.form(nodes=1, virtual_interfaces=vips)
+        node = cluster.nodes["web1"]
+        primary = next(a for (a,) in vips if "secondary" not in self.line(node, a))
+        self.delete(node, primary)
+        cluster.wait_settled("all back")
+        node.host.run("ip", "address", "flush", "dev", "eth0", "to", "10.78.0.0/24")
+        cluster.wait_settled("all back after a flush")
+
+    def line(self, node: Node, address: str) -> str:
+        return next(line for line in addresses_of(node).splitlines() if f" {address} " in line)
+
+    def test_a_link_that_the_operator_takes_down_and_up(self) -> None:
+        vips = [[VIP], ["fd77::101/128"], ["10.77.0.102/32"]]
+        cluster = self.form(nodes=2, virtual_interfaces=vips)
+        owner = self.owner("fd77::101/128")
+        begin = time.monotonic_ns()
+        cluster.nodes[owner].host.run("ip", "link", "set", "eth0", "down")
+        cluster.network.without_carrier.add(owner)
+        cluster.wait_settled("with the link down")
+        cluster.nodes[owner].host.run("ip", "link", "set", "eth0", "up")
+        cluster.network.without_carrier.discard(owner)
+        cluster.wait_settled("with the link up again")
+        self.never_doubled(begin)
+
+    def test_a_flapping_cable(self) -> None:
+        cluster = self.form(nodes=3, vips=3)
+        owner = self.owner(VIP)
+        for _ in range(5):
+            cluster.network.cut_link(owner)
+            time.sleep(0.2)
+            cluster.network.heal(owner)
+            time.sleep(0.15)
+        cluster.wait_settled("after the last flap")
+
+
+class Odds(ClusterTest):
+    def test_two_hundred_addresses(self) -> None:
+        vips = [[f"10.78.{number // 100}.{number % 100 + 1}/32"] for number in range(200)]
+        cluster = self.form(nodes=2, virtual_interfaces=vips)
+        owner = self.owner(vips[0][0])
+        node = cluster.nodes[owner]
+        begin = node.signal(signal.SIGTERM)
+        self.assertEqual(node.wait(), 0)
+        cluster.wait_settled("all at the other")
+        self.never_doubled(begin)
+
+    def test_a_daemon_that_is_started_twice_disturbs_nothing(self) -> None:
+        cluster = self.form(nodes=2, vips=2)
+        node = cluster.nodes["web1"]
+        begin = time.monotonic_ns()
+        argv = node.host.command(str(cluster.binaries / "wackamole"), "-f", "-c", str(node.config))
+        second = run(*argv, check=False)
+        self.assertEqual(second.returncode, 1, second.stderr)
+        self.assertIn("is running with the state directory", second.stderr)
+        self.assertEqual(cluster.problems(), [])
+        for address in cluster.settings.addresses:
+            spent = cluster.timeline.uncovered(address, begin, time.monotonic_ns())
+            self.assertEqual(spent, 0, address)
+
+    def test_a_full_disk_in_the_state_directory(self) -> None:
+        cluster = self.form(nodes=3, vips=3)
+        node = cluster.nodes["web1"]
+        node.signal(signal.SIGTERM)
+        node.wait()
+        state = str(node.directory / "state")
+        run("mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", state)
+        self.addCleanup(run, "umount", "--lazy", state, check=False)
+        run("dd", "if=/dev/zero", f"of={state}/filler", "bs=1k", check=False)
+        cluster.start("web1")
+        cluster.wait_settled("with a full disk", 40)
+        cluster.network.cut_link("web1")
+        cluster.wait_settled("and a fault")
