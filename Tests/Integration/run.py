@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the integration tests, all or those whose name contains a given word.
 
-    Tests/Integration/run.py [--figures] [--results FILE] [WORD ...]
+    Tests/Integration/run.py [--figures | --long] [--results FILE] [WORD ...]
 
 They need root and the release binaries (scripts/test builds them; WACKAMOLE_BINARIES names another
 folder). --figures runs the measured ones instead, which are not part of the normal suite because other
-load on the machine can spoil them.
+load on the machine can spoil them. --long runs those that take long, also not part of it: machines with a
+real systemd.
 """
 
 from __future__ import annotations
@@ -84,10 +85,11 @@ def flat(suite: unittest.TestSuite) -> Iterator[unittest.TestCase]:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Runs the integration tests.")
     parser.add_argument("--figures", action="store_true", help="run the measured tests instead")
+    parser.add_argument("--long", action="store_true", help="run the long tests instead")
     parser.add_argument("--results", type=Path, help="write the numbers to this file, as JSON")
     parser.add_argument("words", nargs="*", metavar="WORD", help="parts of names of tests to run")
     options = parser.parse_args()
-    pattern = "figures_*.py" if options.figures else "test_*.py"
+    pattern = "figures_*.py" if options.figures else "long_*.py" if options.long else "test_*.py"
     found = unittest.TestLoader().discover(str(HERE), pattern, str(HERE))
     chosen = unittest.TestSuite(
         test

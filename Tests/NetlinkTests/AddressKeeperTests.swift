@@ -2,6 +2,7 @@
 
 import Addresses
 import Glibc
+import Machine
 import Namespaces
 import Reactor
 import Synchronization
@@ -219,5 +220,27 @@ struct AddressKeeperTests {
     #expect(try listed(keeper).count == 1_000)
     #expect(keeper.apply(vips.map { .remove($0) }).allSatisfy { $0 == .done })
     #expect(try listed(keeper) == [])
+  }
+
+  @Test("From its limit on nothing is sent but removals")
+  func limit() throws {
+    let namespace = try Namespace.enter()
+    defer { namespace.leave() }
+    let notes = Notes()
+    let keeper = AddressKeeper(journal: notes)
+    let vips = (1...3).map { address("10.0.0.\($0)/32") }
+    let soon = BootClock.now + .seconds(60)
+    #expect(keeper.apply([.add(vips[0], options)], until: soon) == [.done])
+    let late: [AddressChange] = [
+      .add(vips[1], options), .remove(vips[0]), .renew(vips[2], options),
+    ]
+    #expect(
+      keeper.apply(late, until: BootClock.now) == [
+        .failed(NetlinkError(late[0], .expired)), .done, .failed(NetlinkError(late[2], .expired)),
+      ]
+    )
+    #expect(try listed(keeper) == [])
+    #expect(Set(notes.all.filter { $0.hasPrefix("+") }).count == 3)
+    #expect(notes.all.filter { $0.hasPrefix("-") }.count == 3)
   }
 }

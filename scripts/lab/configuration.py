@@ -24,6 +24,8 @@ class Settings:
     key: str = "none"
     multicast: str = "none"
     statements: list[str] = field(default_factory=list)
+    interfaces: dict[str, str] = field(default_factory=dict)
+    """Where an address belongs that does not belong on the first interface."""
 
     @property
     def addresses(self) -> list[str]:
@@ -40,7 +42,7 @@ def text(settings: Settings, node: str, directory: Path) -> str:
     """The configuration of one node, with its control socket and state below `directory`."""
     peers = " ".join(f"{name}:{address}" for name, address in settings.peers.items())
     groups = [
-        [f"{INTERFACE}:{_bracketed(address)}" for address in group]
+        [f"{settings.interfaces.get(address, INTERFACE)}:{_bracketed(address)}" for address in group]
         for group in settings.virtual_interfaces
     ]
     interfaces = [

@@ -62,17 +62,27 @@ class Network:
         mac = f"02:00:0a:4d:{number >> 8 & 0xFF:02x}:{number & 0xFF:02x}"
         host = Host(name, f"{self._identity}-{name}", address.partition("/")[0], mac)
         namespaces.add(host.namespace)
+        run("ip", "-n", host.namespace, "link", "set", "lo", "up")
+        return self._connect(host, INTERFACE, address)
+
+    def join(self, other: Host, interface: str, address: str, number: int) -> Host:
+        """Connects a host of another network with a second interface: it is on both then."""
+        mac = f"02:00:0a:4f:{number >> 8 & 0xFF:02x}:{number & 0xFF:02x}"
+        plain = address.partition("/")[0]
+        return self._connect(Host(other.name, other.namespace, plain, mac), interface, address)
+
+    def _connect(self, host: Host, interface: str, address: str) -> Host:
         self._ip(
-            f"link add {name} type veth peer name {INTERFACE} address {mac} netns {host.namespace}"
+            f"link add {host.name} type veth peer name {interface} address {host.mac} "
+            f"netns {host.namespace}"
         )
-        self._ip(f"link set {name} master br0 addrgenmode none up")
+        self._ip(f"link set {host.name} master br0 addrgenmode none up")
         for action in (
-            "link set lo up",
-            f"link set {INTERFACE} addrgenmode none up",
-            f"address add {address} brd + dev {INTERFACE}",
+            f"link set {interface} addrgenmode none up",
+            f"address add {address} brd + dev {interface}",
         ):
             run("ip", "-n", host.namespace, *action.split())
-        self.hosts[name] = host
+        self.hosts[host.name] = host
         return host
 
     def cut_link(self, name: str) -> int:

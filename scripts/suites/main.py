@@ -59,6 +59,7 @@ def suites(full: bool) -> list[Suite]:
     found.append(Suite("integration", lambda: integration([])))
     if full and root:
         found.append(Suite("figures", lambda: integration(["--figures"])))
+        found.append(Suite("long tests", lambda: integration(["--long"])))
         for number in range(2, ROUNDS_FULL + 1):
             found.append(Suite(f"integration, round {number}", lambda: integration([])))
         for profile in DEMO_PROFILES:

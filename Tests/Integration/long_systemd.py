@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Three machines with a real systemd, installed by scripts/install: what its commands do to the service.
+
+Each is a container booted by systemd-nspawn over an overlay of this machine's root file system.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+import unittest
+from pathlib import Path
+from typing import Any, Iterator
+
+from lab import lifetime
+from lab.build import ROOT
+from lab.cluster import BINARIES
+from lab.network import Network
+from lab.process import run
+
+PLACE = Path(os.environ.get("WACKAMOLE_BINARIES", BINARIES))
+NAMES = {f"web{number}": f"10.77.0.{number}" for number in (1, 2, 3)}
+VIPS = [f"10.77.0.{number}" for number in (101, 102, 103)]
+LEASE = 3
+NOISE = ("*.timer", "getty.target", "remote-fs.target", "ssh.service", "cron.service")
+
+
+class Machine:
+    """A container, its init's process and its root."""
+
+    def __init__(self, name: str, namespace: str, place: Path) -> None:
+        self.name = name
+        self.place = place
+        self.root = place / "root"
+        place.mkdir()
+        run("mount", "-t", "tmpfs", "-o", "size=256m", "tmpfs", str(place))
+        for part in ("up", "work", "root"):
+            (place / part).mkdir()
+        layers = f"lowerdir=/,upperdir={place}/up,workdir={place}/work"
+        run("mount", "-t", "overlay", "overlay", "-o", layers, str(self.root))
+        self._prepare()
+        argv = ["systemd-nspawn", "-q", "-D", str(self.root), "--register=no", "--keep-unit"]
+        argv += [f"--network-namespace-path=/run/netns/{namespace}", f"--machine={namespace}"]
+        with (place / "console").open("wb") as console:
+            self._process = subprocess.Popen(
+                [*argv, "-b"], stdin=subprocess.DEVNULL, stdout=console, stderr=subprocess.STDOUT
+            )
+        self._init = self._find_init()
+        self.wait(lambda: self.run("systemctl", "is-system-running", check=False).strip() in ("running", "degraded"))
+
+    def _prepare(self) -> None:
+        etc = self.root / "etc"
+        (etc / "machine-id").write_text("")
+        (etc / "hostname").write_text(self.name + "\n")
+        for folder in (etc / "systemd/system").glob("*.wants"):
+            shutil.rmtree(folder)
+        peers = " ".join(f"{name}:{address}" for name, address in NAMES.items())
+        vips = " ".join(f"eth0:{vip}/32" for vip in VIPS)
+        (etc / "wackamole").mkdir(exist_ok=True)
+        (etc / "wackamole/wackamole.conf").write_text(
+            f"Engine {{ Peers {{ {peers} }} Key = /etc/wackamole/ring.key }}\n"
+            f"Mature = 1s\nLease = {LEASE}s\nVirtualInterfaces {{ {vips} }}\n"
+        )
+        (etc / "default").mkdir(exist_ok=True)
+        (etc / "default/wackamole").write_text(f"WACKAMOLE_NODE={self.name}\n")
+
+    def _find_init(self) -> int:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            children = run("ps", "-o", "pid=", "--ppid", str(self._process.pid), check=False).stdout.split()
+            if children:
+                return int(children[0])
+            time.sleep(0.1)
+        raise AssertionError(f"{self.name} did not boot: " + (self.place / "console").read_text())
+
+    def run(self, *argv: str, check: bool = True) -> str:
+        return run("nsenter", "-t", str(self._init), "-a", *argv, check=check).stdout
+
+    def wait(self, done: Any, seconds: float = 30) -> None:
+        deadline = time.monotonic() + seconds
+        while not done():
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{self.name}: not within {seconds} s\n{self.journal()}")
+            time.sleep(0.1)
+
+    def journal(self) -> str:
+        return self.run("journalctl", "--no-pager", "-n", "60", "-u", "wackamole", check=False)
+
+    def status(self) -> dict[str, Any] | None:
+        said = self.run("wackamole", "-s", "--json", check=False)
+        return dict(json.loads(said)) if said else None
+
+    def held(self) -> set[str]:
+        shown = self.run("ip", "-o", "address", "show", "dev", "eth0", check=False)
+        return {vip for vip in VIPS if f" {vip}/" in shown}
+
+    @property
+    def is_up(self) -> bool:
+        return self._process.poll() is None
+
+    def power_off(self) -> None:
+        if self.is_up:
+            self.run("systemctl", "poweroff", check=False)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(20)
+
+    def close(self) -> None:
+        self.power_off()
+        if self.is_up:
+            os.kill(self._init, signal.SIGKILL)
+            self._process.wait(10)
+        for mounted in (self.root, self.place):
+            run("umount", "--lazy", str(mounted), check=False)
+
+
+@unittest.skipUnless(os.geteuid() == 0, "needs root")
+@unittest.skipUnless(shutil.which("systemd-nspawn"), "needs systemd-nspawn (package systemd-container)")
+class Service(unittest.TestCase):
+    def setUp(self) -> None:
+        identity, self.directory = lifetime.create()
+        self.addCleanup(lifetime.remove, identity)
+        network = Network(identity, lambda *_: None)
+        self.machines: dict[str, Machine] = {}
+        key = self.directory / "ring.key"
+        run(str(PLACE / "spreadctl"), "keygen", str(key))
+        for number, (name, address) in enumerate(NAMES.items(), start=1):
+            host = network.attach(name, f"{address}/24", number)
+            machine = Machine(name, host.namespace, self.directory / name)
+            self.addCleanup(machine.close)
+            self.machines[name] = machine
+            # Installed from outside, so that nothing is needed inside but the programs.
+            environment = dict(os.environ, DESTDIR=str(machine.root))
+            subprocess.run(
+                [str(ROOT / "scripts/install"), "--prefix", "/usr", "--binaries", str(PLACE)],
+                check=True, env=environment, stdout=subprocess.DEVNULL,
+            )
+            shutil.copy(key, machine.root / "etc/wackamole/ring.key")
+            (machine.root / "etc/wackamole/ring.key").chmod(0o600)
+            machine.run("systemctl", "daemon-reload")
+
+    def start(self, *names: str) -> None:
+        for name in names or self.machines:
+            self.machines[name].run("systemctl", "start", "wackamole")
+
+    def settle(self, what: str, *names: str) -> None:
+        """Waits until the named machines, all without a name, hold each address once and say so."""
+        names = names or tuple(self.machines)
+
+        def problems() -> Iterator[str]:
+            for vip in VIPS:
+                held = [name for name, m in self.machines.items() if m.is_up and vip in m.held()]
+                if len(held) != 1 or held[0] not in names:
+                    yield f"{vip} is held by {held}"
+            for name in names:
+                status = self.machines[name].status()
+                if status is None or sorted(status["view"]["members"]) != sorted(names):
+                    yield f"{name} does not see {names}: {status and status['view']}"
+
+        deadline = time.monotonic() + 30
+        while found := list(problems()):
+            if time.monotonic() > deadline:
+                told = "\n".join(f"--- {name}\n{m.journal()}" for name, m in self.machines.items() if m.is_up)
+                self.fail(f"{what}: {found}\n{told}")
+            time.sleep(0.2)
+
+    def owner(self) -> Machine:
+        return next(m for m in self.machines.values() if VIPS[0] in m.held())
+
+    def others(self, machine: Machine) -> list[str]:
+        return [name for name in self.machines if name != machine.name]
+
+    def test_what_systemd_does_to_the_service(self) -> None:
+        self.start()
+        self.settle("after the start")
+
+        with self.subTest("stop and start"):
+            machine = self.owner()
+            machine.run("systemctl", "stop", "wackamole")
+            self.assertEqual(machine.held(), set())
+            self.settle("after the stop", *self.others(machine))
+            self.assertIn("Deactivated successfully", machine.journal())
+            self.start(machine.name)
+            self.settle("started again")
+
+        with self.subTest("reload moves nothing"):
+            before = {name: m.held() for name, m in self.machines.items()}
+            for machine in self.machines.values():
+                machine.run("systemctl", "reload", "wackamole")
+            time.sleep(1)
+            self.assertEqual({name: m.held() for name, m in self.machines.items()}, before)
+            self.assertIn("keys read again", machine.journal())
+
+        with self.subTest("restart"):
+            machine = self.owner()
+            machine.run("systemctl", "restart", "wackamole")
+            self.settle("after the restart")
+
+        with self.subTest("kill of the main process: the guardian"):
+            machine = self.owner()
+            machine.run("systemctl", "kill", "--kill-whom=main", "-s", "KILL", "wackamole")
+            machine.wait(lambda: "wackamole has died" in machine.journal(), 10)
+            self.settle("after systemd started it again")
+
+        with self.subTest("kill of all processes: the lease, or the next run"):
+            machine = self.owner()
+            # Held back from starting again, so that nothing but the lease can end the addresses.
+            drop = machine.root / "run/systemd/system/wackamole.service.d"
+            machine.run("mkdir", "-p", "/run/systemd/system/wackamole.service.d")
+            machine.run(
+                "sh", "-c", "printf '[Service]\\nRestart=no\\n' >/run/systemd/system/wackamole.service.d/no.conf"
+            )
+            self.assertTrue(drop.parent.parent.exists())
+            machine.run("systemctl", "daemon-reload")
+            machine.run("systemctl", "kill", "--kill-whom=all", "-s", "KILL", "wackamole")
+            killed = time.monotonic()
+            machine.wait(lambda: not machine.held(), LEASE + 5)
+            self.assertLess(time.monotonic() - killed, LEASE + 1.1 + 0.5)
+            self.settle("without it", *self.others(machine))
+            machine.run("systemctl", "reset-failed", "wackamole")
+            self.start(machine.name)
+            self.settle("started again")
+
+        with self.subTest("the watchdog"):
+            machine = self.owner()
+            machine.run("systemctl", "kill", "--kill-whom=main", "-s", "STOP", "wackamole")
+            machine.wait(lambda: not machine.held(), LEASE + 5)
+            machine.wait(lambda: "watchdog" in machine.journal().lower(), 25)
+
+        with self.subTest("power off"):
+            machine = next(m for m in self.machines.values() if VIPS[0] in m.held())
+            machine.power_off()
+            self.assertFalse(machine.is_up)
+            left = [name for name, m in self.machines.items() if m.is_up]
+            deadline = time.monotonic() + 20
+            while time.monotonic() < deadline:
+                if all(sum(vip in self.machines[n].held() for n in left) == 1 for vip in VIPS):
+                    break
+                time.sleep(0.2)
+            else:
+                self.fail("not covered after the power-off")
