@@ -106,6 +106,7 @@ let package = Package(
     layer("Engines", "Ring", values + ["RingWire"]),
     layer("Engines", "Sealing", values + ["RingWire"]),
     layer("Engines", "Groups", values + ["GroupsWire"]),
+    layer("Engines", "SessionClient", values + ["SessionWire"]),
     layer("Engines", "Failover", values + ["FailoverWire"]),
     layer("Engines", "Announcements", values + ["LinkWire"]),
     layer("Engines", "Interfaces", ["Machine", "Addresses"]),
@@ -159,6 +160,11 @@ let package = Package(
     // Shells: the outside world, thin.
     layer("Shells", "Reactor", ["Machine", "CLinux"]),
     layer("Shells", "Transport", ["Machine", "Addresses", "Reactor"]),
+    layer(
+      "Shells",
+      "SpreadSession",
+      values + ["SessionWire", "SessionClient", "Reactor", "Transport"]
+    ),
     layer("Shells", "Netlink", ["Machine", "Addresses", "Reactor", "CNetlink"]),
     layer("Shells", "Capture", ["Machine", "Addresses", "Reactor", "CPcap"]),
     layer("Shells", "Seal", ["GroupModel", "RingWire", "CSodium"]),
@@ -199,7 +205,9 @@ let package = Package(
     program(
       "spreadctl",
       [
-        "GroupModel", "Configuration", "Reactor", "Seal", "DaemonKit",
+        "Machine", "Bytes", "Addresses", "GroupModel", "ConfigurationText", "SessionWire",
+        "SessionClient", "SpreadSession", "Configuration", "SpreadConfiguration", "Reactor",
+        "Transport", "Seal", "DaemonKit",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]
     ),
@@ -247,6 +255,7 @@ let package = Package(
       "GroupNode",
       values + ["RingWire", "Ring", "Groups", "GroupNode", "GroupConformance"]
     ),
+    tests("SessionClient", values + ["SessionWire", "SessionClient", "Transcripts"]),
     tests("Failover", values + ["FailoverWire", "Failover"]),
     tests("Announcements", values + ["LinkWire", "Announcements"]),
     tests("Interfaces", ["Machine", "Addresses", "Interfaces"]),
@@ -267,6 +276,10 @@ let package = Package(
     tests("Reactor", ["Machine", "Reactor"]),
     tests("Transport", ["Machine", "Addresses", "Reactor", "Transport", "Namespaces"]),
     tests("DaemonKit", ["Machine", "Reactor", "DaemonKit", "Namespaces"]),
+    tests(
+      "SpreadSession",
+      values + ["SessionWire", "SessionClient", "SpreadSession", "Reactor", "Transport"]
+    ),
     .target(name: "Namespaces", path: "Tests/Namespaces", swiftSettings: common),
     tests(
       "Netlink",

@@ -4,14 +4,31 @@ import ArgumentParser
 import DaemonKit
 import Glibc
 
+let programVersion = "0.1.0"
+
 /// The tool for the group-communication engine.
 @main
 struct Spreadctl: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "spreadctl",
-    abstract: "Manage the group-communication engine.",
-    subcommands: [Keygen.self]
+    abstract: "Look at and use group communication.",
+    discussion: """
+      join, send, log and flood are clients of any Spread 4 daemon. status, groups, members and \
+      monitor ask a spreadd on this machine.
+      """,
+    subcommands: [
+      Status.self, Groups.self, Members.self, Monitor.self, Join.self, Send.self, LogLines.self,
+      Flood.self, Keygen.self,
+    ]
   )
+
+  @Flag(name: .shortAndLong, help: "Print the version and exit.")
+  var version = false
+
+  func run() throws {
+    guard version else { throw CleanExit.helpRequest(self) }
+    Terminal.output("spreadctl \(programVersion)")
+  }
 
   /// Ends with 2 for bad usage, as all programs here do, and 1 for what failed.
   static func main() {
@@ -19,8 +36,8 @@ struct Spreadctl: ParsableCommand {
       var command = try parseAsRoot()
       try command.run()
     } catch let failure as CommandFailure {
-      Terminal.error("spreadctl: \(failure.text)")
-      Glibc.exit(1)
+      if !failure.text.isEmpty { Terminal.error("spreadctl: \(failure.text)") }
+      Glibc.exit(failure.code)
     } catch {
       let text = fullMessage(for: error)
       guard exitCode(for: error) == .success else {
@@ -34,5 +51,10 @@ struct Spreadctl: ParsableCommand {
 
 /// A command that could not do its work; the text is for the operator.
 struct CommandFailure: Error {
+  /// Nothing if all has been said.
   let text: String
+  /// 1, 2 for bad configuration or a degraded ring, or 3 if no daemon is running.
+  let code: Int32
+
+  init(text: String, code: Int32 = 1) { (self.text, self.code) = (text, code) }
 }

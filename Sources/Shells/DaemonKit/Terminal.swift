@@ -7,6 +7,11 @@ package enum Terminal {
   /// Writes the text and a line feed to standard output.
   package static func output(_ text: String) { write(text, to: STDOUT_FILENO) }
 
+  /// Writes bytes as they are to standard output.
+  package static func output(bytes: some Sequence<UInt8>) {
+    write(Array(bytes)[...], to: STDOUT_FILENO)
+  }
+
   /// Writes the text and a line feed to standard error.
   package static func error(_ text: String) { write(text, to: STDERR_FILENO) }
 
@@ -23,7 +28,11 @@ package enum Terminal {
   }
 
   private static func write(_ text: String, to descriptor: CInt) {
-    var rest = Array((text.hasSuffix("\n") ? text : text + "\n").utf8)[...]
+    write(Array((text.hasSuffix("\n") ? text : text + "\n").utf8)[...], to: descriptor)
+  }
+
+  private static func write(_ bytes: ArraySlice<UInt8>, to descriptor: CInt) {
+    var rest = bytes
     while !rest.isEmpty {
       let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
       if count < 0, errno == EINTR { continue }

@@ -46,10 +46,10 @@ package struct Token: Sendable, Equatable {
 }
 
 /// Text as a message shows it: on one line, of bounded length, nothing in it invisible.
-package func visible(_ text: String) -> String {
+package func visible(_ text: String, limit: Int = 64) -> String {
   var result = ""
   for (count, scalar) in text.unicodeScalars.enumerated() {
-    guard count < 64 else { return result + "..." }
+    guard count < limit else { return result + "..." }
     let shows =
       switch scalar.properties.generalCategory {
       case .control, .format, .surrogate, .privateUse, .unassigned, .lineSeparator,
