@@ -142,7 +142,7 @@ let package = Package(
       "benchmark",
       in: "Simulation",
       [
-        "Machine", "GroupModel", "Groups",
+        "Machine", "GroupModel", "RingWire", "Ring", "Groups", "GroupNode",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]
     ),

@@ -20,6 +20,10 @@ package protocol GroupBackend: AnyObject {
   /// The user's process ends without a word.
   func crash(_ user: Int)
 
+  /// The user's backend ends without a word and is started again at once. A user that outlives it
+  /// is told ``GroupEvent/disconnected(_:)`` first.
+  func restart(_ user: Int)
+
   /// Hosts reach only those in the same part from here on; each host is in one part.
   func part(_ parts: [[Int]])
 }

@@ -14,6 +14,7 @@ package struct GroupConformance {
     ("a payload too long", tooLong), ("a cut and a merge", cutAndMerge),
     ("a disconnect", disconnect), ("many groups", manyGroups),
     ("nothing within a call", nothingWithin),
+    ("loss and return of the backend", lossAndReturn), ("back-pressure", backPressure),
   ]
 
   // MARK: - Scenarios
@@ -201,7 +202,7 @@ package struct GroupConformance {
   }
 
   @Sendable private static func manyGroups(_ backend: any GroupBackend) -> [String] {
-    let names = (0..<500).compactMap { GroupName(text: "group-\($0)") }
+    let names = (0..<10_000).compactMap { GroupName(text: "group-\($0)") }
     var findings: [String] = []
     for (index, name) in names.enumerated() {
       for user in [0, 1 + index % 2] {
@@ -209,7 +210,7 @@ package struct GroupConformance {
           findings.append("\(name) is refused: \(refusal)")
         }
       }
-      if index % 100 == 99 { backend.settle() }
+      if index % 1_000 == 999 { backend.settle() }
     }
     backend.part([[0], [1], [2]])
     backend.settle()
@@ -245,6 +246,81 @@ package struct GroupConformance {
     if told.last != .disconnected(.requested) {
       findings.append("the last event: \(told.suffix(1))")
     }
+    return findings
+  }
+
+  /// A backend that comes back knows nothing: whoever used it is connected anew, joins anew, and is
+  /// somebody new to the others.
+  @Sendable private static func lossAndReturn(_ backend: any GroupBackend) -> [String] {
+    var findings = joinAll(backend, "g")
+    let old = Set((0..<3).flatMap { views(backend, $0).map(\.id) })
+    let (start, others) = (backend.events(of: 2).count, views(backend, 0).count)
+    backend.restart(2)
+    backend.settle()
+    var told = Array(backend.events(of: 2).dropFirst(start))
+    if case .disconnected(let reason)? = told.first {
+      if reason == .requested { findings.append("nobody asked for the loss: \(reason)") }
+      told.removeFirst()
+    }
+    guard told.count == 1, case .connected(let member)? = told.first else {
+      return findings + ["a return is told as \(told)"]
+    }
+    if let view = views(backend, 0).last, view.members.count != 2 {
+      findings.append("before it joins anew: \(view)")
+    }
+    if let refusal = backend.submit(.join("g"), by: 2) { findings.append("refused: \(refusal)") }
+    backend.settle()
+    let last = (0..<3).map { views(backend, $0).last }
+    guard let view = last[2], view.members.count == 3, view.members.contains(member) else {
+      return findings + ["after it joined anew: \(last)"]
+    }
+    if last.contains(where: { $0?.id != view.id || $0?.members != view.members }) {
+      findings.append("views differ: \(last)")
+    }
+    let new = views(backend, 0).dropFirst(others) + views(backend, 2).suffix(1)
+    if new.contains(where: { old.contains($0.id) }) { findings.append("an id comes again: \(new)") }
+    if let together = view.cameTogether, together != [member] {
+      findings.append("it came with \(together), from nowhere")
+    }
+    let before = (0..<3).map { messages(backend, $0).count }
+    for user in [0, 2] { _ = send(backend, "g", by: user) }
+    backend.settle()
+    let heard = (0..<3).map { Array(messages(backend, $0).dropFirst(before[$0])) }
+    if heard[0].count != 2 || heard[1] != heard[0] || heard[2] != heard[0] {
+      findings.append("messages after the return: \(heard)")
+    }
+    return findings
+  }
+
+  /// Who sends more than goes out is refused in time; all that was taken arrives, once and in order,
+  /// and then there is room again.
+  @Sendable private static func backPressure(_ backend: any GroupBackend) -> [String] {
+    var findings = joinAll(backend, "g")
+    var taken = 0
+    var refusal: GroupRefusal?
+    let limit = 4_000
+    while refusal == nil, taken < limit {
+      var payload = [UInt8](repeating: UInt8(truncatingIfNeeded: taken), count: 64 << 10)
+      payload[0] = UInt8(truncatingIfNeeded: taken >> 8)
+      refusal = backend.submit(
+        .multicast(groups: ["g"], service: .agreed, tag: Int16(taken), payload: payload),
+        by: 0
+      )
+      if refusal == nil { taken += 1 }
+    }
+    if refusal != .congested {
+      findings.append("\(taken) messages, then \(String(describing: refusal))")
+    }
+    for _ in 0..<60 where messages(backend, 1).count < taken { backend.settle() }
+    for user in 0..<3 {
+      let tags = messages(backend, user).map(\.tag)
+      if tags != (0..<taken).map(Int16.init) {
+        findings.append("user \(user) got \(tags.count) of the \(taken) that were taken")
+      }
+    }
+    if let refusal = send(backend, "g", by: 0) { findings.append("still refused: \(refusal)") }
+    backend.settle()
+    if messages(backend, 2).count != taken + 1 { findings.append("what came after is lost") }
     return findings
   }
 

@@ -29,6 +29,10 @@ final class NodeNetwork: GroupBackend {
   private var isSubmitting = false
   /// Events that came within a request.
   private var held: [(host: Int, event: GroupEvent)] = []
+  private let process: InlineName
+  /// What each host's storage holds.
+  private var bounds: [UInt64]
+  private var starts: UInt64 = 0
 
   init(hosts: Int = 3, datagram: Int = 1_350) {
     let names: [NodeID] = ["a", "b", "c", "d", "e"]
@@ -36,20 +40,23 @@ final class NodeNetwork: GroupBackend {
     part = Array(repeating: 0, count: hosts)
     told = Array(repeating: [], count: hosts)
     clientsTold = told.map { _ in [] }
+    bounds = Array(repeating: 0, count: hosts)
     guard let process = InlineName("user".utf8) else { preconditionFailure("not a name") }
-    for (host, node) in roster.nodes.enumerated() {
-      nodes.append(
-        GroupNode(
-          settings: RingEngine.Settings(me: node, configured: roster, timers: .lan),
-          process: process,
-          storedSequenceBound: 0,
-          random: SplitMix64(seed: UInt64(host)),
-          startingAt: now
-        )
-      )
-    }
+    self.process = process
+    nodes = roster.nodes.indices.map { newNode($0) }
     for host in nodes.indices { wake(host) }
     settle()
+  }
+
+  private func newNode(_ host: Int) -> GroupNode {
+    starts += 1
+    return GroupNode(
+      settings: RingEngine.Settings(me: roster.nodes[host], configured: roster, timers: .lan),
+      process: process,
+      storedSequenceBound: bounds[host],
+      random: SplitMix64(seed: starts),
+      startingAt: now
+    )
   }
 
   // MARK: - Backend
@@ -75,6 +82,16 @@ final class NodeNetwork: GroupBackend {
   func settle() { advance(.seconds(2)) }
 
   func crash(_ user: Int) { nodes[user] = nil }
+
+  /// Node and user are one process here: it starts anew, and hears only of its new connection.
+  func restart(_ user: Int) {
+    arrivals.removeAll { arrival in
+      if case .received = arrival.event { return false }
+      return arrival.host == user
+    }
+    nodes[user] = newNode(user)
+    wake(user)
+  }
 
   func part(_ parts: [[Int]]) {
     for (number, hosts) in parts.enumerated() {
@@ -129,7 +146,9 @@ final class NodeNetwork: GroupBackend {
       case .send(let packet, let node): send(packet, from: host, to: node)
       case .multicast(let packet, let roster):
         for node in roster.nodes { send(packet, from: host, to: node) }
-      case .store(let bound): arrive(.stored(bound: bound), at: host)
+      case .store(let bound):
+        bounds[host] = max(bounds[host], bound)
+        arrive(.stored(bound: bound), at: host)
       case .drain: arrive(.drained, at: host)
       case .group(.liveness): break
       case .group(let event):

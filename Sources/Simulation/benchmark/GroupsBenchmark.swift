@@ -19,6 +19,9 @@ struct GroupsBenchmark: ParsableCommand {
   @Option(help: "Messages to send for the message rate.")
   var messages = 200_000
 
+  @Flag(help: "Also let three nodes meet, ring and all.")
+  var nodes = false
+
   func run() throws {
     guard groups > 0, messages > 0 else { throw ValidationError("numbers must be above 0") }
     // Memory first: what is freed is not given back at once.
@@ -27,7 +30,14 @@ struct GroupsBenchmark: ParsableCommand {
     let rate = Self.send(messages, among: groups)
     let merge = Self.merge(groups)
     print("groups \(groups): \(Int(joins)) joins/s, \(Int(rate)) messages/s,", terminator: " ")
-    print("\(bytes) bytes/group, merge of three in \(Int(merge * 1_000_000)) us")
+    print("\(bytes) bytes/group, merge of three in \(Int(merge * 1_000_000)) us", terminator: "")
+    guard nodes else { return print() }
+    var meeting = NodeMerge(groups: Self.names(groups), seconds: Self.seconds)
+    let took = meeting.merge(groups: groups)
+    print(
+      "; from ring view to last group view \(took.waiting) of rotations, "
+        + "\(Int(took.working * 1_000)) ms of work of all three"
+    )
   }
 
   /// Memory of a daemon per group with one member, in bytes.
@@ -69,9 +79,10 @@ struct GroupsBenchmark: ParsableCommand {
     hub.forget()
     let payload = [UInt8](repeating: 7, count: 100)
     var random = SplitMix64(seed: 1)
+    // In the order of use, as a sender holds the name that it sends to next.
+    let order = (0..<messages).map { _ in names[Int.random(in: 0..<count, using: &random)] }
     let start = seconds()
-    for _ in 0..<messages {
-      let name = names[Int.random(in: 0..<count, using: &random)]
+    for name in order {
       hub.request(
         .multicast(groups: [name], service: .agreed, tag: 0, payload: payload),
         at: 0
