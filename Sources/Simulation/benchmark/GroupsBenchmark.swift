@@ -36,7 +36,8 @@ struct GroupsBenchmark: ParsableCommand {
     let took = meeting.merge(groups: groups)
     print(
       "; from ring view to last group view \(took.waiting) of rotations, "
-        + "\(Int(took.working * 1_000)) ms of work of all three"
+        + "\(Int(took.working * 1_000)) ms of work of all three, then "
+        + "\(Int(meeting.send(messages / 5, among: Self.names(groups)))) messages/s"
     )
   }
 

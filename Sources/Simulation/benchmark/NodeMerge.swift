@@ -34,6 +34,7 @@ struct NodeMerge {
   private var isWhole = false
   private var installed: (at: Instant, seconds: Double)?
   private var views = 0
+  private var messages = 0
   private let seconds: () -> Double
 
   /// `seconds` is the clock that tells what work costs.
@@ -70,6 +71,25 @@ struct NodeMerge {
     run { $0.views >= 3 * count }
     guard let installed else { preconditionFailure("no ring was installed") }
     return Result(waiting: now - installed.at, working: seconds() - installed.seconds)
+  }
+
+  /// Messages of 100 bytes per second of one processor that does the work of all three nodes: from
+  /// one node to one group after the other, each with a member at every node.
+  mutating func send(_ count: Int, among names: [GroupName]) -> Double {
+    let payload = [UInt8](repeating: 7, count: 100)
+    var random = SplitMix64(seed: 1)
+    let order = (0..<count).map { _ in names[Int.random(in: 0..<names.count, using: &random)] }
+    messages = 0
+    let start = seconds()
+    for (number, name) in order.enumerated() {
+      feed(
+        .request(.multicast(groups: [name], service: .agreed, tag: 0, payload: payload)),
+        to: 0
+      )
+      if number % 100 == 99 { run { $0.messages >= 3 * (number + 1) } }
+    }
+    run { $0.messages >= 3 * count }
+    return Double(count) / (seconds() - start)
   }
 
   private mutating func run(until isDone: (Self) -> Bool) {
@@ -121,6 +141,7 @@ struct NodeMerge {
       case .store(let bound): arrive(.stored(bound: bound), at: host)
       case .drain: arrive(.drained, at: host)
       case .group(.view): views += 1
+      case .group(.message): messages += 1
       case .note(.installed(_, let members)):
         if members == roster, installed == nil { installed = (now, seconds()) }
       case .group, .client, .note, .groupsNote: break
