@@ -74,6 +74,7 @@ let package = Package(
     .executable(name: "wackamole-runner", targets: ["wackamole-runner"]),
     .executable(name: "spreadctl", targets: ["spreadctl"]),
     .executable(name: "simulate", targets: ["simulate"]),
+    .library(name: "SpreadClient", targets: ["SpreadClient"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -172,6 +173,22 @@ let package = Package(
       name: "DaemonKit",
       dependencies: ["Machine", "Reactor", .product(name: "Logging", package: "swift-log")],
       path: "Sources/Shells/DaemonKit",
+      swiftSettings: common
+    ),
+
+    // For other programs: the one library that is public.
+    .target(
+      name: "SpreadClient",
+      dependencies: [
+        "Addresses", "GroupModel", "SessionWire", "SessionClient", "SpreadSession", "Reactor",
+      ],
+      path: "Sources/SpreadClient",
+      swiftSettings: common
+    ),
+    .executableTarget(
+      name: "spread-chat",
+      dependencies: ["SpreadClient"],
+      path: "examples/spread-chat",
       swiftSettings: common
     ),
 
@@ -276,10 +293,17 @@ let package = Package(
     tests("Reactor", ["Machine", "Reactor"]),
     tests("Transport", ["Machine", "Addresses", "Reactor", "Transport", "Namespaces"]),
     tests("DaemonKit", ["Machine", "Reactor", "DaemonKit", "Namespaces"]),
+    .target(
+      name: "FakeDaemon",
+      dependencies: ["GroupModel", "SessionWire", "Reactor", "Transport"],
+      path: "Tests/FakeDaemon",
+      swiftSettings: common
+    ),
     tests(
       "SpreadSession",
-      values + ["SessionWire", "SessionClient", "SpreadSession", "Reactor", "Transport"]
+      values + ["SessionWire", "SessionClient", "SpreadSession", "Reactor", "FakeDaemon"]
     ),
+    tests("SpreadClient", ["Machine", "Reactor", "SpreadClient", "FakeDaemon"]),
     .target(name: "Namespaces", path: "Tests/Namespaces", swiftSettings: common),
     tests(
       "Netlink",

@@ -13,10 +13,12 @@ package struct GroupTranslator: Sendable, Equatable {
   }
 
   package let me: MemberID
+  private let privateName: InlineName
 
   /// - Throws: that the private name is none the port can express.
   package init(privateName: InlineName) throws(Failure) {
     me = try Self.member(privateName)
+    self.privateName = privateName
   }
 
   /// The event that the message is; `nil` if it concerns nobody here.
@@ -46,26 +48,14 @@ package struct GroupTranslator: Sendable, Equatable {
 
   private func view(_ message: MembershipMessage) throws(Failure) -> GroupView {
     let members = try Self.members(message.members)
-    let cause: ViewCause
-    var together: [MemberID]
-    switch message.cause {
-    case .join:
-      let joined = try changed(message)
-      cause = .join(joined)
-      together = joined == me ? [me] : members.filter { $0 != joined }
-    case .leave:
-      cause = .leave(try changed(message))
-      together = members
-    case .disconnect:
-      cause = .disconnect(try changed(message))
-      together = members
-    case .network:
-      cause = .network
-      let own = message.sets.indices.contains(message.ownSet) ? message.sets[message.ownSet] : []
-      together = try Self.members(own).filter(members.contains)
-      // Somebody new to the group is in no former set.
-      if !together.contains(me) { together = [me] }
-    }
+    let cause: ViewCause =
+      switch message.cause {
+      case .join: .join(try changed(message))
+      case .leave: .leave(try changed(message))
+      case .disconnect: .disconnect(try changed(message))
+      case .network: .network
+      }
+    let together = try Self.members(message.cameTogether(with: privateName))
     return GroupView(
       group: try Self.group(message.group),
       id: ViewID(
@@ -105,5 +95,19 @@ package struct GroupTranslator: Sendable, Equatable {
       throw Failure(text: "'\(name.text)' is not the name of a group")
     }
     return group
+  }
+}
+
+extension MembershipMessage {
+  /// Those of the members who came from the former view together with one of them, itself included.
+  package func cameTogether(with own: InlineName) -> [InlineName] {
+    switch cause {
+    case .join: changed == own ? [own] : members.filter { $0 != changed }
+    case .leave, .disconnect: members
+    case .network:
+      // Somebody new to the group is in no former set.
+      sets.indices.contains(ownSet) && sets[ownSet].contains(own)
+        ? sets[ownSet].filter(members.contains) : [own]
+    }
   }
 }

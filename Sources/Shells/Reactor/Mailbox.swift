@@ -9,7 +9,13 @@ import Synchronization
 /// Its bound is that of its posters: a ``Worker`` posts at most what its bounded queue of jobs
 /// asks for.
 package final class Mailbox<Value: Sendable>: Sendable {
-  private let values = Mutex<[Value]>([])
+  private struct Contents {
+    var values: [Value] = []
+    /// Gets every value once nobody empties the mailbox any more.
+    var heir: (@Sendable (Value) -> Void)?
+  }
+
+  private let contents = Mutex(Contents())
   private let bell: Descriptor
 
   package init() throws(SystemError) {
@@ -20,21 +26,34 @@ package final class Mailbox<Value: Sendable>: Sendable {
 
   /// Leaves a value for the loop and wakes it; callable from every thread.
   package func post(_ value: Value) {
-    let first = values.withLock { values in
-      values.append(value)
-      return values.count == 1
+    let (first, heir) = contents.withLock { contents in
+      if let heir = contents.heir { return (false, heir as (@Sendable (Value) -> Void)?) }
+      contents.values.append(value)
+      return (contents.values.count == 1, nil)
     }
+    heir?(value)
     if first { Bell.ring(bell) }
   }
 
   /// Hands over what is there, also between turns of the loop.
   package func takeAll() -> [Value] {
     Bell.silence(bell)
-    return values.withLock { values in
+    return contents.withLock { contents in
       var taken: [Value] = []
-      swap(&taken, &values)
+      swap(&taken, &contents.values)
       return taken
     }
+  }
+
+  /// Gives what is there, and all that is posted from now on, to `heir`, on the poster's thread: the
+  /// loop has ended.
+  package func close(_ heir: @escaping @Sendable (Value) -> Void) {
+    let left = contents.withLock { contents in
+      contents.heir = heir
+      defer { contents.values = [] }
+      return contents.values
+    }
+    for value in left { heir(value) }
   }
 
   /// Calls `handler` on the loop's thread with each value posted from now on.

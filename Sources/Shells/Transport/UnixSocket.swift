@@ -6,7 +6,7 @@ package import Reactor
 /// A listening unix stream socket at a path; the path goes away with it.
 package final class UnixListener {
   package let path: String
-  let descriptor: Descriptor
+  package let descriptor: Descriptor
   private var isBound = false
 
   /// Binds and listens.
@@ -71,7 +71,7 @@ package final class UnixConnection {
 
   /// Who is at the other end.
   package let peer: PeerCredentials
-  let descriptor: Descriptor
+  package let descriptor: Descriptor
   private var output: [UInt8] = []
   private var sent = 0
 

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import GroupModel
-import Reactor
-import SessionWire
-
-@testable import Transport
+package import Reactor
+package import SessionWire
+import Transport
 
 /// A daemon that says what a test has it say, to one client at a time, on a unix socket.
-final class FakeDaemon {
+package final class FakeDaemon {
   private enum Phase {
     case connect
     case choice
@@ -18,18 +17,21 @@ final class FakeDaemon {
   private let loop: EventLoop
   private var connection: UnixConnection?
   private var watches: [EventLoop.Watch] = []
-  private(set) var accepted = 0
+  package private(set) var accepted = 0
   /// What the present client said after the handshake.
-  private(set) var said: [ClientMessage] = []
+  package private(set) var said: [ClientMessage] = []
   private var input: [UInt8] = []
+  private var output: [UInt8] = []
   private var name = InlineName.empty
   private var phase = Phase.connect
   /// Whether the client is read at all.
-  var reads = true
+  package var reads = true
+  /// Whether a join, a leave and a message are answered as if nobody else were there.
+  package var answers = false
   /// What the client gets instead of an accepted session.
-  var refusal: Refusal?
+  package var refusal: Refusal?
 
-  init(path: String, on loop: EventLoop) throws {
+  package init(path: String, on loop: EventLoop) throws {
     self.loop = loop
     listener = try UnixListener(path: path)
     watches = [
@@ -39,12 +41,27 @@ final class FakeDaemon {
 
   deinit { for watch in watches { loop.remove(watch) } }
 
-  func say(_ message: DaemonMessage) { _ = connection?.write(message.bytes()) }
+  package func say(_ message: DaemonMessage) { say(message.bytes()) }
 
-  func say(_ bytes: [UInt8]) { _ = connection?.write(bytes) }
+  package func say(_ bytes: [UInt8]) {
+    output += bytes
+    pump()
+  }
+
+  /// Writes what the client takes, and waits for it to take the rest.
+  private func pump() {
+    guard let connection, watches.count > 1 else { return }
+    while connection.flush(), connection.isFlushed, !output.isEmpty {
+      let piece = output.prefix(1 << 18)
+      output.removeFirst(piece.count)
+      _ = connection.write(piece)
+    }
+    let isDone = output.isEmpty && connection.isFlushed
+    try? loop.change(watches[1], to: isDone ? .readable : [.readable, .writable])
+  }
 
   /// Ends the client's connection.
-  func hangUp() {
+  package func hangUp() {
     if watches.count > 1 { loop.remove(watches.removeLast()) }
     connection = nil
   }
@@ -52,9 +69,10 @@ final class FakeDaemon {
   private func accept() {
     guard let accepted = try? listener.accept() else { return }
     hangUp()
-    (connection, input, said, phase) = (accepted, [], [], .connect)
+    (connection, input, output, said, phase) = (accepted, [], [], [], .connect)
     self.accepted += 1
     let watch = try? loop.watch(accepted.descriptor, for: .readable) { [unowned self] _ in
+      pump()
       if reads { read() }
     }
     if let watch { watches.append(watch) }
@@ -98,8 +116,27 @@ final class FakeDaemon {
       input.removeFirst(length)
       guard let message = try? ClientMessage(frame, of: name) else { return false }
       said.append(message)
+      if answers { answer(message) }
       if message == .kill { hangUp() }
     }
     return connection != nil
+  }
+
+  private func answer(_ message: ClientMessage) {
+    switch message {
+    case .join(let group):
+      let view = MembershipMessage(
+        group: group,
+        cause: .join,
+        id: GroupID(process: 1, time: 2, index: UInt32(truncatingIfNeeded: said.count)),
+        members: [name],
+        sets: [[name]],
+        ownSet: 0
+      )
+      say(.membership(view))
+    case .leave(let group): say(.selfLeave(group: group))
+    case .multicast(let multicast): say(.regular(sender: name, multicast))
+    case .kill: break
+    }
   }
 }
