@@ -73,6 +73,7 @@ let package = Package(
     .executable(name: "wackamole-guardian", targets: ["wackamole-guardian"]),
     .executable(name: "wackamole-runner", targets: ["wackamole-runner"]),
     .executable(name: "spreadctl", targets: ["spreadctl"]),
+    .executable(name: "spreadd", targets: ["spreadd"]),
     .executable(name: "simulate", targets: ["simulate"]),
     .library(name: "SpreadClient", targets: ["SpreadClient"]),
   ],
@@ -107,6 +108,7 @@ let package = Package(
     layer("Engines", "Ring", values + ["RingWire"]),
     layer("Engines", "Sealing", values + ["RingWire"]),
     layer("Engines", "Groups", values + ["GroupsWire"]),
+    layer("Engines", "Sessions", values + ["SessionWire"]),
     layer("Engines", "SessionClient", values + ["SessionWire"]),
     layer("Engines", "Failover", values + ["FailoverWire"]),
     layer("Engines", "Announcements", values + ["LinkWire"]),
@@ -117,6 +119,11 @@ let package = Package(
 
     // Nodes: engines composed, still no I/O.
     layer("Nodes", "GroupNode", values + ["RingWire", "GroupsWire", "Ring", "Groups"]),
+    layer(
+      "Nodes",
+      "SessionNode",
+      values + ["RingWire", "SessionWire", "Ring", "Groups", "Sessions", "GroupNode"]
+    ),
     layer(
       "Nodes",
       "FailoverNode",
@@ -153,7 +160,8 @@ let package = Package(
       in: "Simulation",
       [
         "Machine", "Bytes", "Addresses", "GroupModel", "RingWire", "Ring", "LinkWire",
-        "FailoverWire", "GroupsWire", "ConfigurationText", "Configuration", "SpreadConfiguration",
+        "FailoverWire", "GroupsWire", "SessionWire", "Sessions", "ConfigurationText",
+        "Configuration", "SpreadConfiguration",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]
     ),
@@ -171,7 +179,9 @@ let package = Package(
     layer("Shells", "Seal", ["GroupModel", "RingWire", "CSodium"]),
     .target(
       name: "DaemonKit",
-      dependencies: ["Machine", "Reactor", .product(name: "Logging", package: "swift-log")],
+      dependencies: [
+        "Machine", "Addresses", "Reactor", .product(name: "Logging", package: "swift-log"),
+      ],
       path: "Sources/Shells/DaemonKit",
       swiftSettings: common
     ),
@@ -197,7 +207,8 @@ let package = Package(
       "Programs",
       "EmbeddedRing",
       values + [
-        "RingWire", "Ring", "Groups", "Sealing", "GroupNode", "Reactor", "Transport", "Seal",
+        "RingWire", "Ring", "Groups", "Sealing", "ConfigurationText", "Configuration", "GroupNode",
+        "Reactor", "Transport", "Seal", "Netlink", "DaemonKit",
       ]
     ),
     // What daemon and tools share: the configuration file, the control socket.
@@ -226,6 +237,17 @@ let package = Package(
         "SessionClient", "SpreadSession", "Configuration", "SpreadConfiguration", "Reactor",
         "Transport", "Seal", "DaemonKit",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]
+    ),
+    program(
+      "spreadd",
+      [
+        "Machine", "Bytes", "Addresses", "GroupModel", "ConfigurationText", "RingWire",
+        "SessionWire", "Ring", "Groups", "Sessions", "SpreadConfiguration",
+        "GroupNode", "SessionNode", "EmbeddedRing", "Sealing", "Seal", "Reactor", "Transport",
+        "Netlink", "DaemonKit",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
       ]
     ),
     program("wackamole-guardian", ["Machine", "Addresses", "Netlink", "Reactor", "Transport"]),
@@ -271,6 +293,12 @@ let package = Package(
     tests(
       "GroupNode",
       values + ["RingWire", "Ring", "Groups", "GroupNode", "GroupConformance"]
+    ),
+    tests("Sessions", values + ["SessionWire", "Sessions"]),
+    tests(
+      "SessionNode",
+      values + ["RingWire", "SessionWire", "Ring", "Groups", "Sessions", "GroupNode"]
+        + ["SessionNode", "Transcripts"]
     ),
     tests("SessionClient", values + ["SessionWire", "SessionClient", "Transcripts"]),
     tests("Failover", values + ["FailoverWire", "Failover"]),

@@ -107,3 +107,29 @@ struct SequenceStoreTests {
     }
   }
 }
+
+@Suite("Log files")
+struct LogFileTests {
+  @Test("Lines are appended to a file that may bear the machine's name")
+  func lines() throws {
+    let scratch = try Scratch()
+    let path = scratch.path + "/lo%h%"
+    for number in 1...2 { try LogFile(path: path).write("line \(number)") }
+    let name = scratch.path + "/lo\(HostName.own)%"
+    let text = String(decoding: try SmallFile.read(name, limit: 10_000), as: UTF8.self)
+    #expect(remove(name) == 0)
+    #expect(text == "line 1\nline 2\n")
+  }
+
+  @Test("The time is written as chosen")
+  func times() {
+    #expect(LogTime().text.wholeMatch(of: /\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}/) != nil)
+    #expect(LogTime(format: "<%Y>").text.wholeMatch(of: /<\d{4}>/) != nil)
+    #expect(LogTime(format: "<%Y>", isPrecise: true).text.wholeMatch(of: /<\d{4}>\.\d{6}/) != nil)
+  }
+
+  @Test("A folder that is not there is a failure")
+  func failure() {
+    #expect(throws: SystemError.self) { try LogFile(path: "/nowhere/at/all") }
+  }
+}

@@ -40,9 +40,18 @@ def swift_tests(
 
 def integration(root: Path, binaries: Path, options: list[str], results: Path) -> Outcome:
     """Runs the integration tests with the given binaries."""
+    return _suite("Integration", root, binaries, options, results)
+
+
+def conformance(root: Path, binaries: Path, results: Path) -> Outcome:
+    """Holds the given spreadd against what clients rely on."""
+    return _suite("Conformance", root, binaries, [], results)
+
+
+def _suite(folder: str, root: Path, binaries: Path, options: list[str], results: Path) -> Outcome:
     results.parent.mkdir(parents=True, exist_ok=True)
     results.unlink(missing_ok=True)
-    runner = root / "Tests" / "Integration" / "run.py"
+    runner = root / "Tests" / folder / "run.py"
     argv = [sys.executable, str(runner), "--results", str(results), *options]
     environment = os.environ | {"WACKAMOLE_BINARIES": str(binaries)}
     # Ending us without a chance to clean up must end the tests in an orderly way.

@@ -57,6 +57,7 @@ def suites(full: bool) -> list[Suite]:
     if not root:
         print("Not root: the tests in network namespaces are left out.", flush=True)
     found.append(Suite("integration", lambda: integration([])))
+    found.append(Suite("conformance", conformance))
     if full and root:
         found.append(Suite("figures", lambda: integration(["--figures"])))
         found.append(Suite("long tests", lambda: integration(["--long"])))
@@ -102,6 +103,10 @@ def simulation(seeds: int, *layer: str) -> Outcome:
 
 def integration(options: list[str]) -> Outcome:
     return commands.integration(ROOT, BUILD / "release", options, LOGS / "integration.json")
+
+
+def conformance() -> Outcome:
+    return commands.conformance(ROOT, BUILD / "release", LOGS / "conformance.json")
 
 
 def demo(profile: str) -> Outcome:

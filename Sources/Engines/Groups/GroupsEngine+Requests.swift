@@ -77,6 +77,12 @@ extension GroupsEngine {
     }
   }
 
+  /// How much is held back.
+  package var held: (requests: Int, bytes: Int) { (outbox.items.count, outbox.bytes) }
+
+  /// Whether a name is in use, or was and its disconnect has had no place in the order yet.
+  package func isTaken(_ process: InlineName) -> Bool { locals.contains(process) }
+
   /// Whether one more request can be held back.
   package var hasRoom: Bool {
     outbox.items.count < settings.heldRequests && outbox.bytes < settings.heldBytes

@@ -103,6 +103,14 @@ extension GroupsEngine {
     directory.places { _, _ in true }.map { directory.groups[$0].name }
   }
 
+  /// Some groups, in ascending order of name, with the number of their members.
+  ///
+  /// At most `limit`, those behind `name` if it is given: a page of a list that may be long.
+  package func groups(after name: GroupName?, limit: Int) -> [(name: GroupName, members: Int)] {
+    let places = directory.places { group, _ in name.map { group.name > $0 } ?? true }
+    return places.prefix(limit).map { (directory.groups[$0].name, directory.memberCount(of: $0)) }
+  }
+
   /// Messages that wait for the end of an exchange.
   package var deferredCount: Int {
     switch phase {

@@ -145,6 +145,8 @@ extension RingEngine {
   package var members: Roster { context.isInstalled ? context.home.members : .empty }
   /// Messages taken from the layer above that have no place in the order yet.
   package var backlog: Int { context.outbox.count }
+  /// About how many packets the messages take that wait for a place in the order.
+  package var backlogPackets: Int { Int(context.outbox.packets) }
   /// Whether the layer above should wait: half of the room for messages is used.
   package var isCongested: Bool { context.outbox.isCongested }
 }

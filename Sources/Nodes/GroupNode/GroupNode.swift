@@ -128,6 +128,12 @@ package struct GroupNode: StateMachine {
   /// Whether a multicast would be refused for want of room.
   package var isCongested: Bool { isBackedUp || ring.isCongested || !layer.hasRoom }
 
+  /// How much waits for the ring, or for an exchange of group tables to end.
+  package var held: (requests: Int, bytes: Int) {
+    let held = layer.held
+    return (held.requests + waiting.count, held.bytes)
+  }
+
   /// Why a request of the resident would not be taken; `nil` if it would.
   package func refusal(of request: GroupRequest) -> GroupRefusal? {
     guard let resident else { return .disconnected }

@@ -4,6 +4,7 @@ import ArgumentParser
 import Configuration
 import Control
 import DaemonKit
+import EmbeddedRing
 import Glibc
 import Logging
 import Reactor

@@ -12,6 +12,8 @@ package enum LogTarget: Sendable {
   case journal
   /// The syslog socket, for a daemon without a terminal; the facility is a number of RFC 5424.
   case syslog(identity: String, facility: Int)
+  /// A file, or standard error without one, with the time in a form of the operator's choice.
+  case chosen(LogFile?, LogTime)
 
   /// The journal's if systemd reads standard error, otherwise the terminal's.
   package static var standardError: Self {
@@ -70,23 +72,13 @@ private struct Handler: LogHandler {
     // One line is one record: a line feed in a text must not make two of it.
     let text = String(event.message.description.map { $0.isNewline ? " " : $0 })
     switch target {
-    case .terminal: lines.write("\(Self.time) \(event.level) \(text)")
+    case .terminal: lines.write("\(LogTime().text) \(event.level) \(text)")
+    case .chosen(let file?, let time): file.write("\(time.text) \(event.level) \(text)")
+    case .chosen(nil, let time): lines.write("\(time.text) \(event.level) \(text)")
     case .journal: lines.write("<\(priority(event.level))>\(text)")
     case .syslog(let identity, let facility):
       Self.send("<\(8 * facility + priority(event.level))>\(identity)[\(getpid())]: \(text)")
     }
-  }
-
-  /// The local time with milliseconds.
-  private static var time: String {
-    var now = timespec()
-    clock_gettime(CLOCK_REALTIME, &now)
-    var parts = tm()
-    localtime_r(&now.tv_sec, &parts)
-    func two(_ value: Int32) -> String { (value < 10 ? "0" : "") + String(value) }
-    let milliseconds = String(1_000 + now.tv_nsec / 1_000_000).dropFirst()
-    return "\(1_900 + parts.tm_year)-\(two(parts.tm_mon + 1))-\(two(parts.tm_mday)) "
-      + "\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec)).\(milliseconds)"
   }
 
   /// Sends one record to /dev/log without ever waiting for its reader.

@@ -2,6 +2,7 @@
 
 import Addresses
 import Glibc
+import Reactor
 
 extension Endpoint {
   /// Calls `body` with the endpoint in the kernel's form.
@@ -74,5 +75,34 @@ extension in6_addr {
     withUnsafeMutableBytes(of: &self) {
       $0.storeBytes(of: address.rawValue.bigEndian, as: UInt128.self)
     }
+  }
+}
+
+extension Endpoint {
+  /// The address that a socket is bound to.
+  static func own(of socket: borrowing Descriptor) throws(SystemError) -> Endpoint {
+    let fd = socket.rawValue
+    return try read("read a bound address") { getsockname(fd, $0, $1) }
+  }
+
+  /// The address of the other end.
+  static func peer(of socket: borrowing Descriptor) throws(SystemError) -> Endpoint {
+    let fd = socket.rawValue
+    return try read("read a peer's address") { getpeername(fd, $0, $1) }
+  }
+
+  private static func read(
+    _ attempt: String,
+    _ body: (UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> CInt
+  ) throws(SystemError) -> Endpoint {
+    var storage = sockaddr_storage()
+    var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+    let result = withUnsafeMutablePointer(to: &storage) { pointer in
+      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, &length) }
+    }
+    try SystemError.check(result, attempt)
+    let endpoint = withUnsafeBytes(of: storage) { Endpoint(socketAddress: $0) }
+    guard let endpoint else { throw SystemError(attempt, Errno(EAFNOSUPPORT)) }
+    return endpoint
   }
 }

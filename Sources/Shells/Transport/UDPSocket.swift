@@ -65,7 +65,7 @@ package final class UDPSocket {
     _ = try endpoint.withSocketAddress(scope: scope) { (address, length) throws(SystemError) in
       try SystemError.check(Glibc.bind(fd, address, length), "bind UDP \(endpoint)")
     }
-    local = try Self.boundEndpoint(of: descriptor)
+    local = try Endpoint.own(of: descriptor)
   }
 
   // MARK: - Receiving
@@ -231,23 +231,6 @@ package final class UDPSocket {
     let index = if_nametoindex(interface.text)
     guard index > 0 else { throw SystemError("find interface \(interface)", .last) }
     return index
-  }
-
-  private static func boundEndpoint(
-    of descriptor: borrowing Descriptor
-  ) throws(SystemError) -> Endpoint {
-    var storage = sockaddr_storage()
-    var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
-    let fd = descriptor.rawValue
-    let result = withUnsafeMutablePointer(to: &storage) { pointer in
-      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(fd, $0, &length) }
-    }
-    try SystemError.check(result, "read the bound address")
-    let endpoint = withUnsafeBytes(of: storage) { Endpoint(socketAddress: $0) }
-    guard let endpoint else {
-      throw SystemError("read the bound address", Errno(EAFNOSUPPORT))
-    }
-    return endpoint
   }
 }
 

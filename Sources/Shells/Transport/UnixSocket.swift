@@ -13,11 +13,11 @@ package final class UnixListener {
   ///
   /// A socket file that nobody listens on any more is replaced; one that is in use is not.
   ///
-  /// `mode` says who may connect, as in chmod(1).
+  /// `mode` says who may connect, as in chmod(1); so many may wait to be accepted as `backlog`.
   ///
   /// - Throws: what failed; `EADDRINUSE` when another process listens there, `ENAMETOOLONG`
   ///   for more than 107 bytes.
-  package init(path: String, mode: UInt32 = 0o600) throws(SystemError) {
+  package init(path: String, mode: UInt32 = 0o600, backlog: Int32 = 16) throws(SystemError) {
     self.path = path
     descriptor = try .socket(family: AF_UNIX, type: .stream)
     let fd = descriptor.rawValue
@@ -32,11 +32,16 @@ package final class UnixListener {
     try SystemError.check(result, "bind \(path)")
     isBound = true
     try SystemError.check(chmod(path, mode_t(mode)), "set the mode of \(path)")
-    try SystemError.check(listen(fd, 16), "listen on \(path)")
+    try SystemError.check(listen(fd, backlog), "listen on \(path)")
   }
 
   // What stands at the path when binding failed belongs to somebody else.
   deinit { if isBound { unlink(path) } }
+
+  /// Gives the socket's file to another user, who may then remove it.
+  package func give(toUser user: UInt32, group: UInt32) throws(SystemError) {
+    try SystemError.check(lchown(path, user, group), "change the owner of \(path)")
+  }
 
   /// Accepts one waiting connection; `nil` when there is none.
   package func accept() throws(SystemError) -> UnixConnection? {
@@ -93,23 +98,7 @@ package final class UnixConnection {
   package var isFlushed: Bool { sent == output.count }
 
   /// Reads at most `limit` bytes.
-  package func read(limit: Int) -> Input {
-    let fd = descriptor.rawValue
-    while true {
-      var count = 0
-      let bytes = [UInt8](unsafeUninitializedCapacity: limit) { buffer, used in
-        count = Glibc.read(fd, buffer.baseAddress, limit)
-        used = max(0, count)
-      }
-      if count > 0 { return .bytes(bytes) }
-      if count == 0 { return .ended }
-      switch errno {
-      case EINTR: continue
-      case EAGAIN: return .nothing
-      default: return .ended
-      }
-    }
-  }
+  package func read(limit: Int) -> Input { descriptor.readBytes(limit: limit) }
 
   /// Queues bytes and sends what the kernel takes; returns false when they do not fit the buffer
   /// or the connection has failed, and it should then be closed.
@@ -136,6 +125,27 @@ package final class UnixConnection {
     output.removeAll(keepingCapacity: true)
     sent = 0
     return true
+  }
+}
+
+extension Descriptor {
+  /// Reads at most `limit` bytes of a nonblocking stream.
+  func readBytes(limit: Int) -> UnixConnection.Input {
+    let fd = rawValue
+    while true {
+      var count = 0
+      let bytes = [UInt8](unsafeUninitializedCapacity: limit) { buffer, used in
+        count = Glibc.read(fd, buffer.baseAddress, limit)
+        used = max(0, count)
+      }
+      if count > 0 { return .bytes(bytes) }
+      if count == 0 { return .ended }
+      switch errno {
+      case EINTR: continue
+      case EAGAIN: return .nothing
+      default: return .ended
+      }
+    }
   }
 }
 

@@ -10,6 +10,7 @@ import GroupsWire
 import LinkWire
 import Machine
 import RingWire
+import SessionWire
 import SpreadConfiguration
 
 /// Decoders and parsers fed with damaged samples; what they accept joins the samples.
@@ -64,6 +65,13 @@ struct Parsers {
         (try? FailoverMessage(decoding: $0)) != nil
       },
       Target(corpus: Corpus([[]])) { (try? GroupsMessage(decoding: $0)) != nil },
+      Target(corpus: Corpus(ClientStreams.clients), accepts: ClientStreams.survives),
+      Target(corpus: Corpus(ClientStreams.daemons), accepts: ClientStreams.reads),
+      Target(
+        corpus: Corpus([SessionEnvelope(options: [], hint: Hint(1), groups: nil, data: [2]).bytes])
+      ) {
+        (try? SessionEnvelope(decoding: $0)) != nil
+      },
       Target(corpus: Corpus([Array(key.utf8)])) {
         (try? KeyFile.parse(text: Array($0), file: "k")) != nil
       },

@@ -1,0 +1,431 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Addresses
+import Bytes
+import ConfigurationText
+import DaemonKit
+import EmbeddedRing
+import Glibc
+import GroupModel
+import Logging
+import Machine
+import Reactor
+import Ring
+import RingWire
+import Sealing
+import SessionNode
+import Sessions
+import SpreadConfiguration
+import Transport
+
+/// The running daemon: the node, its sockets and its clients on one loop.
+final class Daemon {
+  /// Why the daemon did not start; the text is for the operator.
+  struct StartFailure: Error {
+    let text: String
+  }
+
+  let me: SpreadConfiguration.Daemon
+  private(set) var configuration: SpreadConfiguration
+  let log: Logger
+  let started = BootClock.now
+  private let reload: () -> SpreadConfiguration?
+  private let loop: EventLoop
+  private let manager = ServiceManager()
+  private let lock: LockFile?
+  private let link: PacketLink
+  private let store: SequenceStore
+  private let clients: Clients
+  private var access: AccessList
+  /// Set once, at the end of the initialiser.
+  private var driver: Driver<SessionNode>?
+  private var control: LineServer?
+  private var signals: SignalWatcher?
+  private var stopBy: Instant?
+
+  /// Binds everything, then gives up root's privileges.
+  ///
+  /// `reload` reads the configuration file again, and says on the log what is wrong with it.
+  init(
+    _ configuration: SpreadConfiguration,
+    me: SpreadConfiguration.Daemon,
+    log: Logger,
+    reload: @escaping () -> SpreadConfiguration?
+  ) throws {
+    (self.configuration, self.me, self.log, self.reload) = (configuration, me, log, reload)
+    let identity = try Self.identity(configuration.process)
+    let loop = try EventLoop()
+    self.loop = loop
+    signals = nil
+    lock = try Self.lock(configuration.ring.stateDirectory)
+    access = try Self.accessList(configuration.sessions)
+    let boot = BootID(Entropy.word(), Entropy.word(), Entropy.word(), Entropy.word())
+    link = try Self.makeLink(configuration, me, boot, log)
+    // Set below; the store answers only once the loop runs.
+    var stored: (UInt64) -> Void = { _ in }
+    store = try SequenceStore(directory: configuration.ring.stateDirectory, loop: loop) {
+      bound,
+      failure in
+      if let failure {
+        log.error("the ring sequence is not on the disk, a restart may reuse a ring id: \(failure)")
+      } else {
+        stored(bound)
+      }
+    }
+    if configuration.ring.stateDirectory == nil {
+      log.warning(
+        "no StateDir: ring ids start from the clock; keep it from running backwards"
+      )
+    }
+    clients = Clients(loop: loop) { log.warning("\($0)") }
+    let node = SessionNode(
+      ring: Self.ringSettings(configuration, me),
+      sessions: Self.sessionSettings(configuration, me),
+      storedSequenceBound: store.stored,
+      random: SplitMix64(seed: Entropy.word()),
+      startingAt: BootClock.now
+    )
+    let driver = Driver(node) { [unowned self] in perform($0) }
+    self.driver = driver
+    driver.schedule(on: loop)
+    stored = { [unowned self] in feed(.stored(bound: $0)) }
+    signals = try SignalWatcher(on: loop) { [unowned self] in take($0) }
+    try link.deliver(on: loop) { [unowned self] in feed(.received($0)) }
+    clients.feed = { [unowned self] in feed(.session($0)) }
+    clients.mayRead = { driver.machine.mayRead }
+    clients.admits = { [unowned self] peer in
+      switch peer {
+      case .user: access.admits(nil)
+      case .address(let address): access.admits(address)
+      }
+    }
+    try listen(as: identity)
+    control = try serveControl(as: identity)
+    try Self.hand(configuration, to: identity)
+    watch()
+  }
+
+  /// Runs until the daemon has left.
+  func run() throws {
+    let places = clients.places.map(\.description).joined(separator: ", ")
+    log.notice("spreadd \(programVersion) is \(me.node), takes clients at \(places)")
+    manager.ready(status: "running")
+    try loop.run()
+    clients.stopListening()
+    log.notice("stopped")
+  }
+
+  /// What the node looks like, for status.
+  var node: SessionNode? { driver?.machine }
+
+  /// The ring's datagrams that were not handed up, for status.
+  var linkDrops: PacketLink.Drops { link.drops }
+
+  private func feed(_ event: SessionNode.Event) {
+    driver?.feed(event)
+    clients.noteProgress()
+  }
+
+  private func perform(_ effect: SessionNode.Effect) {
+    switch effect {
+    case .send(let packet, let node): link.send(packet, to: node)
+    case .multicast(let packet, let roster): link.send(packet, to: roster)
+    case .store(let bound): store.store(bound)
+    case .drain:
+      // What is fed now waits behind the present effects, and the end of it behind that.
+      link.drain { feed(.received($0)) }
+      feed(.drained)
+    case .session(.note(let note)): write(note)
+    case .session(let effect): clients.perform(effect)
+    case .liveness(let liveness): write(liveness)
+    case .departed: loop.stop()
+    case .ringNote(let note): write(note)
+    case .groupsNote(let note): log.debug("groups: \(note)")
+    }
+  }
+
+  // MARK: - Signals and the service manager
+
+  private func take(_ signal: Signal) {
+    switch signal {
+    case .terminate, .interrupt:
+      guard stopBy == nil else { return }
+      log.notice("\(signal.name): leaving")
+      manager.stopping()
+      clients.stopListening()
+      let limit = BootClock.now + .seconds(2)
+      stopBy = limit
+      // A ring that does not form must not keep the daemon.
+      loop.addAlarm(next: { limit }, fire: { [loop] _ in loop.stop() })
+      feed(.leave)
+    case .hangUp: reconfigure()
+    case .user1: log.notice("\(signal.name): ignored")
+    }
+  }
+
+  /// Takes over what can change without a restart.
+  private func reconfigure() {
+    guard let next = reload() else {
+      return log.error("SIGHUP: the configuration stays as it was")
+    }
+    do {
+      let rules = try Self.accessList(next.sessions)
+      if let keys = try Self.keys(next.ring.key) { try link.replace(keys: keys) }
+      access = rules
+    } catch {
+      return log.error("SIGHUP: the configuration stays as it was: \(Self.text(error))")
+    }
+    var fixed: [String] = []
+    if next.daemons != configuration.daemons || next.segments != configuration.segments {
+      fixed.append("daemons")
+    }
+    if next.ring != configuration.ring { fixed.append("ring settings") }
+    if next.process != configuration.process { fixed.append("process settings") }
+    if next.sessions.listeners != configuration.sessions.listeners
+      || next.sessions.unixSockets != configuration.sessions.unixSockets
+    {
+      fixed.append("listeners")
+    }
+    configuration.sessions = next.sessions
+    feed(.session(.configured(Self.sessionSettings(configuration, me))))
+    log.notice("SIGHUP: keys, limits and access rules were read again")
+    if !fixed.isEmpty {
+      log.warning(
+        "SIGHUP: changed, but taken over at a restart only: \(fixed.joined(separator: ", "))"
+      )
+    }
+  }
+
+  /// Tells the service manager now and then that the loop turns.
+  private func watch() {
+    guard let watchdog = manager.watchdog else { return }
+    var next = BootClock.now
+    loop.addAlarm(
+      next: { next },
+      fire: { [manager] now in
+        next = now + watchdog / 3
+        manager.alive()
+      }
+    )
+  }
+
+  // MARK: - Listeners
+
+  /// Opens the sockets for clients.
+  private func listen(as identity: Identity?) throws {
+    let sessions = configuration.sessions
+    let tcp =
+      sessions.listeners
+      ?? (me.clientAddresses?.map { SpreadConfiguration.Listener(address: $0) } ?? [.init()])
+    // Without it a daemon could not be started again for a minute; it never shares a live port.
+    let reuse = configuration.process.portReuse != .off
+    for listener in tcp {
+      let port = listener.port ?? me.endpoint.port
+      if let address = listener.address {
+        try serve(try StreamListener(Endpoint(address: address, port: port), reuse: reuse))
+        continue
+      }
+      let any4 = Endpoint(address: .v4(IPv4Address(0)), port: port)
+      try serve(try StreamListener(any4, reuse: reuse))
+      do {
+        let any6 = Endpoint(address: .v6(IPv6Address(0)), port: port)
+        try serve(try StreamListener(any6, reuse: reuse))
+      } catch let error as SystemError
+        where [EAFNOSUPPORT, EADDRNOTAVAIL].contains(error.errno.rawValue)
+      {
+        log.info("no clients over IPv6: \(error)")
+      }
+    }
+    let port = me.endpoint.port
+    let defaults = ["/tmp/\(port)", configuration.process.runtimeDirectory + "/\(port)"]
+    for path in sessions.unixSockets ?? defaults {
+      try makeRuntimeDirectory(of: path, for: identity)
+      let listener = try StreamListener(path: path, mode: sessions.unixSocketMode)
+      // So that it can be removed at the end.
+      if let identity { try listener.give(toUser: identity.user, group: identity.group) }
+      try serve(listener)
+    }
+  }
+
+  private func serve(_ listener: StreamListener) throws { try clients.serve(listener) }
+
+  /// Makes the runtime directory if a path lies in it; others are there.
+  private func makeRuntimeDirectory(of path: String, for identity: Identity?) throws {
+    let directory = configuration.process.runtimeDirectory
+    guard path.hasPrefix(directory + "/") else { return }
+    try SmallFile.makeDirectory(directory)
+    // Clients of all users come here.
+    guard chmod(directory, 0o755) == 0 || identity == nil else {
+      throw SystemError("set the mode of \(directory)", .last)
+    }
+    try identity?.own(directory)
+  }
+
+  private func serveControl(as identity: Identity?) throws -> LineServer {
+    let path = configuration.process.control
+    let listener: UnixListener
+    do {
+      try makeRuntimeDirectory(of: path, for: identity)
+      listener = try UnixListener(path: path)
+      if let identity { try listener.give(toUser: identity.user, group: identity.group) }
+    } catch {
+      throw StartFailure(text: "cannot serve the control socket: \(error)")
+    }
+    return try LineServer(listener, on: loop) { [unowned self] request, reply in
+      reply(StatusReport(self).answer(to: request.line))
+    }
+  }
+}
+
+// MARK: - Building
+
+extension Daemon {
+  static func text(_ error: any Error) -> String {
+    switch error {
+    case let failure as StartFailure: failure.text
+    case let failure as Identity.Failure: failure.text
+    case let failure as KeyLoading.Failure: failure.text
+    default: "\(error)"
+    }
+  }
+
+  private static func identity(_ process: SpreadConfiguration.Process) throws -> Identity? {
+    try Identity.find(user: process.user, group: process.group)
+  }
+
+  /// Gives the daemon's files to whom it becomes, and becomes it.
+  private static func hand(_ configuration: SpreadConfiguration, to identity: Identity?) throws {
+    guard let identity else { return }
+    if let directory = configuration.ring.stateDirectory {
+      try identity.own(directory)
+      for file in ["lock", "ring-sequence"] {
+        let path = directory + "/" + file
+        if Glibc.access(path, F_OK) == 0 { try identity.own(path) }
+      }
+    }
+    try identity.assume()
+  }
+
+  private static func lock(_ directory: String?) throws -> LockFile? {
+    guard let directory else { return nil }
+    do {
+      try SmallFile.makeDirectory(directory)
+      return try LockFile(path: directory + "/lock")
+    } catch let failure as LockFile.Failure {
+      switch failure {
+      case .held(let process):
+        let who = process.map { "process \($0)" } ?? "another process"
+        throw StartFailure(text: "\(who) is running with the state directory \(directory) already")
+      case .unusable(let error):
+        throw StartFailure(text: "cannot lock the state directory: \(error)")
+      }
+    }
+  }
+
+  private static func accessList(_ sessions: SpreadConfiguration.Sessions) throws -> AccessList {
+    guard sessions.allowedMethods.contains(.ip) || sessions.requiredMethods.contains(.ip) else {
+      return AccessList()
+    }
+    do {
+      let text = try SmallFile.read(sessions.accessFile, limit: AccessList.longestText + 1)
+      return try AccessList.parse(text: text, file: sessions.accessFile)
+    } catch let error as SystemError {
+      throw StartFailure(text: "cannot read who may connect (AccessFile): \(error)")
+    } catch let diagnostics as Diagnostics {
+      throw StartFailure(text: diagnostics.description)
+    }
+  }
+
+  private static func keys(_ key: SpreadConfiguration.Key) throws -> [ClusterKey]? {
+    switch key {
+    case .none: nil
+    case .file(let path): try KeyLoading.load(path)
+    }
+  }
+
+  private static func makeLink(
+    _ configuration: SpreadConfiguration,
+    _ me: SpreadConfiguration.Daemon,
+    _ boot: BootID,
+    _ log: Logger
+  ) throws -> PacketLink {
+    let cluster = InlineName(Array(configuration.ring.cluster.utf8))?.digest ?? 0
+    var sealer: PacketSealer?
+    if let keys = try keys(configuration.ring.key) {
+      sealer = try PacketSealer(
+        settings: SealingEngine.Settings(
+          me: me.node,
+          configured: configuration.roster,
+          boot: boot,
+          cluster: cluster
+        ),
+        keys: keys,
+        random: SplitMix64(seed: Entropy.word())
+      )
+    } else if configuration.daemons.count > 1 {
+      log.warning("Key = none: anybody on the ring's network can read and forge its traffic")
+    }
+    var group: PacketLink.Group?
+    if let address = configuration.ring.multicast {
+      group = try PacketLink.Group(address: address, of: me.endpoint.address)
+    }
+    return try PacketLink(
+      me: me.node,
+      members: configuration.daemons.map { .init(node: $0.node, endpoint: $0.endpoint) },
+      group: group,
+      cluster: cluster,
+      boot: boot,
+      sealer: sealer
+    )
+  }
+
+  private static func ringSettings(
+    _ configuration: SpreadConfiguration,
+    _ me: SpreadConfiguration.Daemon
+  ) -> RingEngine.Settings {
+    var settings = RingEngine.Settings(
+      me: me.node,
+      configured: configuration.roster,
+      timers: configuration.ring.timers
+    )
+    settings.window = configuration.ring.window
+    settings.personalWindow = configuration.ring.personalWindow
+    settings.accelerated = configuration.ring.accelerated
+    settings.acceleratedWindow = configuration.ring.acceleratedWindow
+    return settings
+  }
+
+  private static func sessionSettings(
+    _ configuration: SpreadConfiguration,
+    _ me: SpreadConfiguration.Daemon
+  ) -> SessionsEngine.Settings {
+    var settings = SessionsEngine.Settings(
+      me: me.node,
+      daemons: configuration.daemons.map { .init(node: $0.node, address: $0.endpoint.address) }
+    )
+    let sessions = configuration.sessions
+    settings.methods = sessions.allowedMethods.map(SessionsEngine.Method.init)
+    settings.requiredMethods = sessions.requiredMethods.map(SessionsEngine.Method.init)
+    settings.sessions = sessions.limit
+    settings.sessionsPerPeer = sessions.limitPerAddress ?? 0
+    settings.handshakeTime = sessions.handshakeTimeout
+    settings.queuedMessages = sessions.queueMessages
+    settings.queuedBytes = sessions.queueBytes
+    settings.longestMessage = sessions.longestMessage
+    settings.slowPolicy =
+      switch sessions.slowSession {
+      case .disconnect: .disconnect
+      case .dropOldest: .dropOldest
+      }
+    return settings
+  }
+}
+
+extension SessionsEngine.Method {
+  fileprivate init(_ method: SpreadConfiguration.AuthMethod) {
+    switch method {
+    case .null: self = .null
+    case .ip: self = .ip
+    }
+  }
+}

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Addresses
+import ArgumentParser
+import ConfigurationText
+import DaemonKit
+import Glibc
+import GroupModel
+import Logging
+import Netlink
+import Reactor
+import SpreadConfiguration
+import Transport
+
+/// The version this source tree builds.
+let programVersion = "0.1.0"
+
+@main
+struct Spreadd {
+  static func main() {
+    // A client that goes away must not end the process.
+    signal(SIGPIPE, SIG_IGN)
+    exit(run(Array(CommandLine.arguments.dropFirst())).rawValue)
+  }
+
+  private static func run(_ arguments: [String]) -> Exit {
+    let options: Options
+    do {
+      options = try Options.parse(arguments)
+    } catch {
+      let text = Options.fullMessage(for: error)
+      guard Options.exitCode(for: error) == .success else {
+        Terminal.error(text)
+        return .usage
+      }
+      Terminal.output(text)
+      return .ok
+    }
+    if options.version {
+      Terminal.output("spreadd \(programVersion)")
+      return .ok
+    }
+    do throws(Exit) {
+      let configuration = try load(options)
+      let me = try identify(configuration, options)
+      if options.check {
+        for notice in configuration.notices { Terminal.error("\(notice)") }
+        Terminal.output("\(options.config): the configuration is good; this is \(me.node)")
+      } else {
+        try start(configuration, me, options)
+      }
+      return .ok
+    } catch {
+      return error
+    }
+  }
+
+  /// Runs the daemon here, or in the background once it has been seen to start.
+  private static func start(
+    _ configuration: SpreadConfiguration,
+    _ me: SpreadConfiguration.Daemon,
+    _ options: Options
+  ) throws(Exit) {
+    let isChild = Background.isChild
+    guard options.foreground || options.debug || isChild else {
+      guard Background.launch() else { throw .failure }
+      return
+    }
+    let log = try makeLog(configuration.log, isChild: isChild, debug: options.debug)
+    for notice in configuration.notices { log.warning("\(notice)") }
+    let files = OpenFiles.raise()
+    if files < configuration.sessions.limit + 64 {
+      let limit = configuration.sessions.limit
+      log.warning(
+        "at most \(files) files may be open, too few for MaxSessions = \(limit): raise LimitNOFILE"
+      )
+    }
+    do {
+      let daemon = try Daemon(configuration, me: me, log: log) {
+        do throws(Problem) {
+          return try read(options.config)
+        } catch {
+          log.error("\(error.text)")
+          return nil
+        }
+      }
+      Background.started()
+      try daemon.run()
+    } catch {
+      let text = Daemon.text(error)
+      log.critical("\(text)")
+      if isChild { Terminal.error("spreadd: \(text)") }
+      throw .failure
+    }
+  }
+
+  /// The log where the configuration wants it, from the priority on that it names.
+  private static func makeLog(
+    _ settings: SpreadConfiguration.Log,
+    isChild: Bool,
+    debug: Bool
+  ) throws(Exit) -> Logger {
+    let time = LogTime(format: settings.timeFormat, isPrecise: settings.preciseTime)
+    var target: LogTarget = isChild ? .syslog(identity: "spreadd", facility: 3) : .standardError
+    if let path = settings.file, !debug {
+      do throws(SystemError) {
+        target = .chosen(try LogFile(path: path), time)
+      } catch {
+        Terminal.error("spreadd: cannot \(error)")
+        throw .failure
+      }
+    } else if time != LogTime(), !isChild {
+      target = .chosen(nil, time)
+    }
+    var log = DaemonLog.make(label: "spreadd", target: target, debug: debug)
+    if !debug { log.logLevel = settings.priority.level }
+    return log
+  }
+
+  /// What is wrong with the configuration file.
+  private struct Problem: Error {
+    let text: String
+  }
+
+  private static func load(_ options: Options) throws(Exit) -> SpreadConfiguration {
+    do throws(Problem) {
+      return try read(options.config)
+    } catch {
+      Terminal.error(error.text)
+      throw .usage
+    }
+  }
+
+  private static func read(_ path: String) throws(Problem) -> SpreadConfiguration {
+    let text: [UInt8]
+    do {
+      text = try SmallFile.read(path, limit: SpreadConfiguration.longestText + 1)
+    } catch {
+      throw Problem(text: "spreadd: cannot read the configuration: \(error)")
+    }
+    do throws(Diagnostics) {
+      return try .parse(text: text, file: path, resolve: HostName.address)
+    } catch {
+      throw Problem(text: error.description)
+    }
+  }
+
+  /// Which of the daemons this is: the named one, or the one with an address of this machine.
+  private static func identify(
+    _ configuration: SpreadConfiguration,
+    _ options: Options
+  ) throws(Exit) -> SpreadConfiguration.Daemon {
+    let names = configuration.daemons.map { "\($0.node)" }.joined(separator: " ")
+    if let name = options.name {
+      guard let me = NodeID(text: name).flatMap(configuration.daemon) else {
+        Terminal.error(
+          "spreadd: --name \(name): \(options.config) has no such daemon, but: \(names)"
+        )
+        throw .usage
+      }
+      return me
+    }
+    let addresses: [IPAddress]
+    do {
+      addresses = try AddressKeeper(journal: nil).snapshot().addresses.map(\.prefix.address)
+    } catch {
+      Terminal.error("spreadd: cannot list this machine's addresses: \(error)")
+      throw .failure
+    }
+    guard let me = configuration.daemon(at: Set(addresses)) else {
+      Terminal.error(
+        "spreadd: no daemon of \(options.config) has an address of this machine: correct the "
+          + "addresses, or name one of its daemons with --name: \(names)"
+      )
+      throw .usage
+    }
+    return me
+  }
+}
+
+extension SpreadConfiguration.Priority {
+  fileprivate var level: Logger.Level {
+    switch self {
+    case .debug: .debug
+    case .info: .info
+    case .warning: .warning
+    case .error: .error
+    case .critical, .fatal: .critical
+    }
+  }
+}
