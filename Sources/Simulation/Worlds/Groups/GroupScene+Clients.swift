@@ -346,6 +346,14 @@ extension GroupScene {
 // MARK: - The end
 
 extension GroupScene {
+  /// Whether each process is in the groups it asked to be in, and no others.
+  ///
+  /// Before that, what is still on its way decides who gets a message.
+  var hasWhatWasAsked: Bool {
+    checker.processes.allSatisfy { !$0.isHearing || Set($0.views.keys) == $0.wanted }
+      && leaving.allSatisfy { !checker.processes[$0].isHearing }
+  }
+
   /// Whether all who are meant have got the last messages.
   var hasHeardAll: Bool {
     lastMessages.allSatisfy { number in

@@ -247,7 +247,7 @@ package struct GroupScene: Scene {
   package mutating func calm(in world: inout Surroundings<Errand>) {}
 
   package func isSettled(_ live: HostSet, in world: borrowing Surroundings<Errand>) -> Bool {
-    watch.checker.commonRing(of: live) != nil
+    watch.checker.commonRing(of: live) != nil && hasWhatWasAsked
   }
 
   package mutating func settled(_ live: HostSet, in world: inout Surroundings<Errand>) {
@@ -267,6 +267,8 @@ package struct GroupScene: Scene {
   }
 
   package mutating func unsettled(_ live: HostSet, in world: inout Surroundings<Errand>) {
-    watch.unsettled(live)
+    guard watch.checker.commonRing(of: live) != nil else { return watch.unsettled(live) }
+    judge(live)
+    checker.report(.groupsEventually, "not all that processes asked for has come true")
   }
 }
