@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 import select
+import threading
 import time
 
 from covering import covers
@@ -104,6 +105,27 @@ class Hostile(AloneTest):
         until(lambda: self.daemon.status()["sessions"]["handshakes"] == 0, 20)
         for each in crowd:
             each.close()
+
+    @covers("7h", "10c")
+    def test_flood_and_end(self) -> None:
+        # More than the ring takes at once: the end of the stream waits behind what is unread.
+        count, size = 5_000, 1_000
+        member, bystander = self.client(b"member"), self.client(b"bystander")
+        member.joined(b"flood", 1)
+
+        def flood() -> None:
+            with self.client(b"flooder") as flooder:
+                for number in range(count):
+                    flooder.cast([b"flood"], number.to_bytes(4, "big") + bytes(size))
+
+        sender = threading.Thread(target=flood)
+        sender.start()
+        for number in range(count):
+            self.assertEqual(int.from_bytes(member.receive().data[:4], "big"), number)
+            if number % 500 == 0:
+                self.assertLess(self.echoes(bystander, 1)[-1], 1)
+        sender.join()
+        until(lambda: self.daemon.status()["sessions"]["open"] == 2)
 
     @covers("2.1f", "10c")
     def test_byte_by_byte(self) -> None:

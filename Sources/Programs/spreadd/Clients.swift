@@ -108,12 +108,12 @@ final class Clients {
   private func open(_ stream: StreamConnection) {
     opened += 1
     let id = SessionsEngine.ID(opened)
-    var connection = Connection(stream: stream)
-    connection.watch = try? loop.watch(stream.descriptor, for: .readable) { [unowned self] in
-      serve(id, $0)
+    connections[id] = Connection(stream: stream)
+    watchAnew(id, for: .readable)
+    guard connections[id]?.watch != nil else {
+      connections[id] = nil
+      return
     }
-    guard connection.watch != nil else { return }
-    connections[id] = connection
     let peer: SessionsEngine.Peer =
       switch stream.peer {
       case .user(let user): .user(user)
@@ -122,13 +122,30 @@ final class Clients {
     feed(.opened(id, peer, isAdmitted: admits(stream.peer)))
   }
 
+  private func watchAnew(_ id: SessionsEngine.ID, for interests: EventLoop.Readiness) {
+    guard let stream = connections[id]?.stream else { return }
+    connections[id]?.interests = interests
+    connections[id]?.watch = try? loop.watch(stream.descriptor, for: interests) {
+      [unowned self] in
+      serve(id, $0)
+    }
+  }
+
   // MARK: - Reading and writing
 
   private func serve(_ id: SessionsEngine.ID, _ readiness: EventLoop.Readiness) {
     guard let connection = connections[id] else { return }
     if readiness.contains(.writable), connection.isBlocked { resume(id) }
     if readiness.contains(.ended), connection.isEnded { return end(id) }
+    if connection.isStalled { return dropWatch(id, readiness) }
     if !readiness.isDisjoint(with: [.readable, .ended]) { read(id) }
+  }
+
+  /// The end of a stalled client's stream would be reported in every turn until it may be read.
+  private func dropWatch(_ id: SessionsEngine.ID, _ readiness: EventLoop.Readiness) {
+    guard readiness.contains(.ended), let watch = connections[id]?.watch else { return }
+    loop.remove(watch)
+    connections[id]?.watch = nil
   }
 
   private func read(_ id: SessionsEngine.ID) {
@@ -157,10 +174,15 @@ final class Clients {
 
   /// Asks the loop for what the connection's state needs.
   private func watch(_ id: SessionsEngine.ID) {
-    guard let connection = connections[id], let watch = connection.watch else { return }
+    guard let connection = connections[id] else { return }
     var interests: EventLoop.Readiness = []
     if !connection.isEnded, !connection.isStalled { interests.insert(.readable) }
     if connection.isBlocked { interests.insert(.writable) }
+    guard let watch = connection.watch else {
+      // It was stalled when its stream ended; what is left of that is read now.
+      if !connection.isStalled { watchAnew(id, for: interests) }
+      return
+    }
     guard interests != connection.interests else { return }
     connections[id]?.interests = interests
     try? loop.change(watch, to: interests)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Bytes
+import EmbeddedRing
 import GroupModel
 import Groups
 import Machine
@@ -111,6 +112,11 @@ struct StatusReport {
       ("commands", sessions.commands), ("without_effect", sessions.withoutEffect),
       ("delivered", sessions.delivered), ("memberships", sessions.memberships),
       ("dropped_for_slow_sessions", sessions.dropped), ("unreadable", sessions.unreadable),
+    ]
+    let drops = daemon.linkDrops
+    counters += [
+      ("datagrams_malformed", drops.malformed), ("datagrams_of_other_clusters", drops.otherCluster),
+      ("datagrams_of_strangers", drops.stranger),
     ]
     for refusal in Refusal.allCases where refusal != .noName {
       counters.append(("refused_\(refusal)", sessions.refused(refusal)))
