@@ -298,7 +298,7 @@ let package = Package(
     tests(
       "SessionNode",
       values + ["RingWire", "SessionWire", "Ring", "Groups", "Sessions", "GroupNode"]
-        + ["SessionNode", "Transcripts"]
+        + ["SessionNode", "Transcripts", "SessionClient", "GroupConformance"]
     ),
     tests("SessionClient", values + ["SessionWire", "SessionClient", "Transcripts"]),
     tests("Failover", values + ["FailoverWire", "Failover"]),

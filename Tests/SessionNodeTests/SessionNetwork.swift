@@ -39,6 +39,10 @@ final class SessionNetwork {
   private(set) var connections: [SessionsEngine.ID: Connection] = [:]
   private(set) var notes: [SessionsEngine.Note] = []
   private var opened: UInt64 = 0
+  private var settings: [SessionsEngine.Settings] = []
+  /// What each host's storage holds.
+  private var bounds: [UInt64]
+  private var starts: UInt64 = 0
 
   init(_ names: [NodeID], change: (inout SessionsEngine.Settings) -> Void = { _ in }) {
     daemons = names.enumerated().map { place, node in
@@ -49,21 +53,26 @@ final class SessionNetwork {
     }
     roster = Roster(names)
     part = names.map { _ in 0 }
+    bounds = names.map { _ in 0 }
     for (host, node) in names.enumerated() {
       var settings = SessionsEngine.Settings(me: node, daemons: daemons)
       change(&settings)
-      nodes.append(
-        SessionNode(
-          ring: RingEngine.Settings(me: node, configured: roster, timers: .lan),
-          sessions: settings,
-          storedSequenceBound: 0,
-          random: SplitMix64(seed: UInt64(host)),
-          startingAt: now
-        )
-      )
+      self.settings.append(settings)
+      nodes.append(newNode(host))
     }
     for host in nodes.indices { wake(host) }
     settle()
+  }
+
+  private func newNode(_ host: Int) -> SessionNode {
+    starts += 1
+    return SessionNode(
+      ring: RingEngine.Settings(me: daemons[host].node, configured: roster, timers: .lan),
+      sessions: settings[host],
+      storedSequenceBound: bounds[host],
+      random: SplitMix64(seed: starts),
+      startingAt: now
+    )
   }
 
   // MARK: - Clients
@@ -99,6 +108,19 @@ final class SessionNetwork {
   // MARK: - Daemons
 
   func crash(_ host: Int) { nodes[host] = nil }
+
+  /// The daemon ends without a word, with its clients' connections, and is started again.
+  func restart(_ host: Int) {
+    arrivals.removeAll { arrival in
+      if case .received = arrival.event { return false }
+      return arrival.host == host
+    }
+    for (id, connection) in connections where connection.host == host {
+      connections[id]?.isClosed = true
+    }
+    nodes[host] = newNode(host)
+    wake(host)
+  }
 
   func part(_ parts: [[Int]]) {
     for (number, hosts) in parts.enumerated() {
@@ -154,7 +176,9 @@ final class SessionNetwork {
       case .send(let packet, let node): send(packet, from: host, to: node)
       case .multicast(let packet, let roster):
         for node in roster.nodes { send(packet, from: host, to: node) }
-      case .store(let bound): arrive(.stored(bound: bound), at: host)
+      case .store(let bound):
+        bounds[host] = max(bounds[host], bound)
+        arrive(.stored(bound: bound), at: host)
       case .drain: arrive(.drained, at: host)
       case .session(let effect): perform(effect, of: host)
       case .liveness, .departed, .ringNote, .groupsNote: break

@@ -45,14 +45,18 @@ extension SessionClientEngine {
       guard case .complete(let acceptance, let length) = parsed else { return nil }
       try open(acceptance, at: now, into: &effects)
       return length
-    case .open:
+    case .open, .parting:
       let limits = settings.limits
       let parsed = try Fault.of { () throws(WireError) in
         try MessageFrame.parse(bytes, from: .daemon, limits: limits)
       }
       guard case .complete(let frame, let length) = parsed else { return nil }
       let message = try Fault.of { () throws(WireError) in try DaemonMessage(frame) }
-      effects.append(.tell(.message(message)))
+      if case .parting = phase, isMark(message) {
+        kill(at: now, into: &effects)
+      } else {
+        effects.append(.tell(.message(message)))
+      }
       return length
     case .waiting, .connecting, .leaving, .ended:
       // Nothing that comes now concerns anybody.
@@ -110,7 +114,7 @@ extension SessionClientEngine {
     let wasOpen: Bool
     switch phase {
     case .waiting, .ended: return
-    case .leaving:
+    case .parting, .leaving:
       end(into: &effects)
       return
     case .open(let since):
@@ -134,13 +138,38 @@ extension SessionClientEngine {
     switch phase {
     case .open:
       guard let privateName else { return }
-      write(ClientMessage.kill.bytes(from: privateName), into: &effects)
-      phase = .leaving(until: now + settings.farewell)
+      // A daemon forgets what it has for a session that says its end. So first a message to oneself
+      // goes the way of all others: when it is back, so is everything that was sent before.
+      let mark = SessionMulticast(
+        service: .agreed,
+        tag: Self.mark,
+        groups: [privateName],
+        data: []
+      )
+      write(ClientMessage.multicast(mark).bytes(from: privateName), into: &effects)
+      phase = .parting(until: now + settings.farewell)
     case .connecting, .methods, .acceptance, .waiting:
       // Told by the deadline, so that nobody hears of it within the call.
       phase = .leaving(until: now)
-    case .leaving, .ended: break
+    case .parting, .leaving, .ended: break
     }
+  }
+
+  /// The tag of the message to oneself that precedes the end.
+  private static let mark: Int16 = -0x7A11
+
+  private func isMark(_ message: DaemonMessage) -> Bool {
+    guard case .regular(let sender, let multicast) = message, sender == privateName else {
+      return false
+    }
+    return multicast.hint.tag == Self.mark && multicast.data.isEmpty
+      && multicast.destinations == [sender]
+  }
+
+  mutating func kill(at now: Instant, into effects: inout EffectQueue<Effect>) {
+    guard let privateName else { return }
+    write(ClientMessage.kill.bytes(from: privateName), into: &effects)
+    phase = .leaving(until: now + settings.farewell)
   }
 
   mutating func end(into effects: inout EffectQueue<Effect>) {

@@ -67,7 +67,8 @@ package struct SessionClientEngine: StateMachine {
     package var longestPause: Duration = .seconds(5)
     /// How long a session must have lasted so that pauses begin from the shortest again.
     package var steadyAfter: Duration = .seconds(5)
-    /// How long the daemon may take to close a session that the user leaves.
+    /// How long what was asked for before a leave may take to come back, and how long the daemon may
+    /// then take to close the session.
     package var farewell: Duration = .seconds(1)
     /// The most bytes that wait to be sent.
     package var longestBacklog = 4 << 20
@@ -89,6 +90,8 @@ package struct SessionClientEngine: StateMachine {
     case methods(until: Instant)
     case acceptance(until: Instant)
     case open(since: Instant)
+    /// What was asked for before the end is still to come back.
+    case parting(until: Instant)
     case leaving(until: Instant)
     case ended
   }
@@ -115,7 +118,7 @@ package struct SessionClientEngine: StateMachine {
   package var nextDeadline: Instant? {
     switch phase {
     case .waiting(let until), .connecting(let until), .methods(let until), .acceptance(let until),
-      .leaving(let until):
+      .parting(let until), .leaving(let until):
       until
     case .open, .ended: nil
     }
@@ -179,6 +182,7 @@ package struct SessionClientEngine: StateMachine {
       effects.append(.close)
       let text = "the daemon does not answer"
       lose(.unreachable(text), at: now, into: &effects)
+    case .parting: kill(at: now, into: &effects)
     case .leaving: end(into: &effects)
     case .open, .ended: break
     }
