@@ -92,11 +92,17 @@ struct Groups: ParsableCommand {
   @OptionGroup var options: ControlOptions
 
   func run() throws {
-    let groups = try options.ask("groups")
-    guard !options.json else { return Terminal.output(groups.indented) }
-    guard !groups.elements.isEmpty else { return }
+    // The daemon answers in pages, so that a long list does not hold up the ring.
+    var groups: [JSONValue] = []
+    var page = try options.ask("groups").elements
+    while let last = page.last?["name"]?.string, last != groups.last?["name"]?.string {
+      groups += page
+      page = try options.ask("groups \(last)").elements
+    }
+    guard !options.json else { return Terminal.output(JSONValue.array(groups).indented) }
+    guard !groups.isEmpty else { return }
     var table = TextTable(["GROUP", "MEMBERS"], rightAligned: [1])
-    for group in groups.elements {
+    for group in groups {
       table.add([group["name"]?.string ?? "", grouped(group["members"]?.integer ?? 0)])
     }
     Terminal.output(table.text)
