@@ -159,8 +159,8 @@ private struct Conversation {
     for effect in all {
       switch effect {
       case .request(let request): requests.append(request)
-      case .note: break
-      case .acquire, .release, .inject, .departed: effects.append(effect)
+      case .note, .proven: break
+      case .acquire, .release, .inject, .answer, .keep, .departed: effects.append(effect)
       }
     }
   }

@@ -35,6 +35,10 @@ struct Cluster {
     var delivered = 0
     var announced: [VIFID] = []
     var notes: [FailoverEngine.Note] = []
+    var answers: [UInt64: FailoverEngine.Answer] = [:]
+    /// What the node's storage holds.
+    var isDrained = false
+    var proven: Instant?
     var refusesToAdd: [VIFID] = []
     var refusesToRemove: [VIFID] = []
   }
@@ -105,8 +109,10 @@ struct Cluster {
     var settings = FailoverEngine.Settings(node: nodes[index].id, group: Self.group, vifs: vifs)
     adjust(nodes[index].id, &settings)
     let id = nodes[index].id
+    let isDrained = nodes[index].isDrained
     nodes[index] = Node(id: id, member: nodes[index].member)
-    nodes[index].engine = FailoverEngine(settings)
+    nodes[index].isDrained = isDrained
+    nodes[index].engine = FailoverEngine(settings, isDrained: isDrained)
     feed(.link(eth0, .up), to: index)
     feed(.group(.connected(nodes[index].member)), to: index)
     nodes[index].lineage = newLineage()
@@ -245,6 +251,9 @@ struct Cluster {
         }
         nodes[index].announced.append(vif.id)
       case .cancelAnnouncements: break
+      case .answer(let ticket, let answer): nodes[index].answers[ticket.rawValue] = answer
+      case .keep(let isDrained): nodes[index].isDrained = isDrained
+      case .proven(let instant): nodes[index].proven = instant
       case .note(let note):
         count(note)
         nodes[index].notes.append(note)

@@ -33,6 +33,8 @@ struct Exploration {
       settings.mature = .milliseconds(200)
       settings.balanceInterval = .milliseconds(400)
       settings.retryAfterFailure = .seconds(3)
+      settings.flapping.rest = .seconds(2)
+      settings.flapping.longestRest = .seconds(5)
       guard !plain else { return }
       settings.weight = weights[index]
       settings.prefers = [vif(prefers[index]).id]

@@ -60,7 +60,75 @@ import Testing
     .moveFailed(v6, MoveID(.max)),
     .cancel(v4, MoveID(5), b),
     .balance(BalanceReport(view: view, moves: [.init(vif: v6, from: a, to: b)])),
+    .state(full),
+    .without(WithoutReport(view: view, round: 3, members: [a, b])),
+    .heartbeat(77),
+    .suspect(view, b),
+    .order(1, .prefer(v4, "web1")),
+    .order(2, .prefer(v6, nil)),
+    .order(3, .move(v6, "web2")),
+    .order(4, .balance),
+    .order(5, .announce(v4)),
   ]
+
+  /// A state with everything that version 2 brought.
+  private static let full: StateReport = {
+    var facts = Self.facts
+    facts.shared.policy = .drop
+    facts.shared.quorum = Quorum(members: 2, isStrict: true)
+    facts.failing = [FailingCheck(name: GroupName("http").name, vifs: [v4])]
+    facts.failing.append(FailingCheck(name: GroupName("tcp").name))
+    let record = MemberRecord(member: a, mature: true, suspected: true, facts: facts)
+    var report = StateReport(view: view, records: [record], lastMove: MoveID(9), claims: [])
+    report.round = 2
+    report.strangers = [b]
+    report.overrides = [
+      Override(vif: v4, node: "web1", stamp: .init(counter: 4, node: "web2")),
+      Override(vif: v6, node: nil, stamp: .init(counter: 5, node: "web1")),
+    ]
+    report.lastOverride = 5
+    report.fences = [Fence(vif: v6, remaining: 1_200)]
+    report.lastChange = 12
+    let reasons: [ChangeReason] = [
+      .uncovered, .holderGone, .notEligible(.unhealthy), .drained, .leaving, .conflict, .merged,
+      .balance, .cancelled, .asked, .disconnected, .silent, .quorum, .ordered, .reconfigured,
+      .other,
+    ]
+    report.history = reasons.enumerated().map { index, reason in
+      HistoryEntry(
+        view: index < 5 ? ViewID(epoch: 1, origin: 2, index: 3) : view,
+        number: UInt64(index),
+        vif: index < 5 ? v6 : v4,
+        from: index == 3 ? nil : b,
+        to: index == 4 ? nil : a,
+        reason: reason,
+        age: UInt32(90 - index)
+      )
+    }
+    return report
+  }()
+
+  @Test("In version 1 what version 2 added is left out, and both read what is there")
+  func olderVersion() throws {
+    var told = Self.full
+    let bytes = FailoverMessage.state(told).encoded(as: 1)
+    told.records[0].suspected = false
+    told.records[0].facts.shared.policy = .keep
+    told.records[0].facts.shared.quorum = nil
+    told.records[0].facts.failing = []
+    let bare = StateReport(
+      view: told.view,
+      records: told.records,
+      lastMove: told.lastMove,
+      claims: told.claims
+    )
+    #expect(try FailoverMessage(decoding: bytes[...]) == .state(bare))
+    let full = FailoverMessage.state(Self.full).encoded()
+    #expect(try FailoverMessage(decoding: full[...], as: 1) == .state(bare))
+    #expect(throws: WireError.unknown(field: "kind", value: 9)) {
+      try FailoverMessage(decoding: FailoverMessage.heartbeat(1).encoded()[...], as: 1)
+    }
+  }
 
   @Test("Every message is read as it was written", arguments: messages)
   func roundTrip(message: FailoverMessage) throws {
@@ -71,7 +139,7 @@ import Testing
   func layout() {
     #expect(
       FailoverMessage.released(Self.v4, MoveID(0x0102)).encoded()
-        == [1, 4, 4, 10, 0, 0, 101, 0, 0, 0, 0, 0, 0, 1, 2]
+        == [2, 4, 4, 10, 0, 0, 101, 0, 0, 0, 0, 0, 0, 1, 2]
     )
   }
 
@@ -87,7 +155,7 @@ import Testing
   func trailing() throws {
     var bytes = FailoverMessage.mature.encoded() + [0]
     #expect(throws: WireError.trailing(count: 1)) { try FailoverMessage(decoding: bytes[...]) }
-    bytes[0] = 2
+    bytes[0] = 3
     #expect(try FailoverMessage(decoding: bytes[...]) == .mature)
   }
 
@@ -104,7 +172,7 @@ import Testing
   @Test("A reason of a newer version reads as a reason not to hold")
   func newerReadiness() throws {
     let facts = Facts(vifs: [VIFFact(id: Self.v4, readiness: .noCarrier)])
-    var bytes = FailoverMessage.facts(FactsReport(facts: facts, withdrawn: [])).encoded()
+    var bytes = FailoverMessage.facts(FactsReport(facts: facts, withdrawn: [])).encoded(as: 1)
     let offset = bytes.count - 4
     #expect(bytes[offset] == Readiness.noCarrier.rawValue)
     bytes[offset] = 77

@@ -2,6 +2,7 @@
 
 package import Addresses
 package import GroupModel
+package import Machine
 
 extension FailoverEngine {
   /// What the shell is to do; performed in order.
@@ -19,6 +20,14 @@ extension FailoverEngine {
     case announce(VirtualInterface)
     /// Drop everything of that series that has not been sent.
     case cancelAnnouncements(VIFID)
+    /// An operator's command came to its end.
+    case answer(Ticket, Answer)
+    /// Write to stable storage whether this node is drained; the next engine of this node starts
+    /// with it.
+    case keep(drained: Bool)
+    /// On a shared backend: an own message that was sent at this instant came back in the present
+    /// view; so the group stood then, and this loop was part of it.
+    case proven(Instant)
     /// One line for the log.
     case note(Note)
     /// Nothing is held, the peers know, and the process may end.

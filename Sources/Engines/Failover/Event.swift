@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import Addresses
+package import FailoverWire
 package import GroupModel
 
 extension FailoverEngine {
@@ -20,6 +21,15 @@ extension FailoverEngine {
     case recalled(VIFID)
     /// A VIF that stood on its interfaces cannot be kept there; the text says why.
     case lost(VIFID, String)
+    /// All of this node's health checks that fail now, in any order: what is not among them passes.
+    ///
+    /// Rise and fall, that is when a check counts as failing, are its shell's business.
+    case checks([FailingCheck])
+    /// An operator asks for something.
+    case command(Command, Ticket)
+    /// The guardian of a node's dead daemon says that its addresses are gone: what it held may be
+    /// acquired without waiting for its lease, once it has left the view.
+    case obituary(NodeID)
     /// The member is to hand over and leave (TERM); ends in ``Effect/departed``.
     case leave
   }

@@ -13,32 +13,39 @@ extension FailoverEngine {
     switch event {
     case .connected(let me):
       turn.emit(.note(.connected(me)))
-      session = Session(
-        me: me,
-        facts: currentFacts,
-        stage: .joining,
-        maturesAt: turn.now + settings.mature
-      )
+      begin(as: me, stage: .joining, in: &turn)
       if departure == nil { turn.emit(.request(.join(settings.group))) }
     case .message(let message): received(message, in: &turn)
-    case .transitional: break  // What is delivered up to the view is the same for all who go on.
+    case .transitional(let group):
+      // What is delivered up to the view, those who do not come along may not see: nothing is
+      // acquired by it before the view is known.
+      if group == settings.group { session.signalled = true }
     case .view(let view): install(view, in: &turn)
     case .left(let group):
-      if group == settings.group { detach(stage: .joining, in: &turn) }
+      if group == settings.group { begin(as: session.me, stage: .joining, in: &turn) }
     case .disconnected(let reason):
       turn.emit(.note(.disconnected(reason)))
-      detach(stage: .disconnected, in: &turn)
+      begin(as: session.me, stage: .disconnected, in: &turn)
     case .liveness(let liveness): heard(liveness, in: &turn)
     }
   }
 
-  /// Everything that was agreed upon is void; what is held is released.
-  private mutating func detach(stage: Session.Stage, in turn: inout Turn) {
+  /// Everything that was agreed upon is void; what is held is released, unless it is to be kept.
+  private mutating func begin(as me: MemberID, stage: Session.Stage, in turn: inout Turn) {
+    for pending in session.pending { turn.emit(.answer(pending.ticket, .refused(.interrupted))) }
+    var keeping: [VIFID] = []
+    let isLost = stage == .disconnected || session.stage == .disconnected
+    if isLost, settings.onBackendLoss == .keep, departure == nil {
+      keeping = holdings.filter { holding in
+        holding.presence == .present && isWanted(holding)
+      }.map(\.vif.id)
+    }
     session = Session(
-      me: session.me,
+      me: me,
       facts: currentFacts,
       stage: stage,
-      maturesAt: turn.now + settings.mature
+      maturesAt: turn.now + settings.mature,
+      keeping: keeping
     )
   }
 
@@ -76,16 +83,28 @@ extension FailoverEngine {
     session.synced = before.filter { $0 == session.me || together.contains($0) }
       .filter { next.members.contains($0) }
     session.stalled = false
+    session.signalled = false
+    session.isKeeping = false
     session.watches = []
+    session.pulse.begin(next.members, at: turn.now)
     turn.journal.view = next.id
-    let exchanging = session.synced != next.members
-    session.table.prune(to: session.synced, exchanging: exchanging, journal: &turn.journal)
+    // Whoever was passed over and moved along counts as no server until it speaks.
+    session.table.strangers = session.table.strangers.filter {
+      next.members.contains($0) && together.contains($0)
+    }
+    let servers = next.members.filter { !session.table.strangers.contains($0) }
+    let exchanging = session.synced != servers
+    session.table.prune(
+      to: session.synced,
+      exchanging: exchanging,
+      lease: settings.lease.map { $0 + Self.leaseSlack },
+      dead: session.obituaries,
+      journal: &turn.journal
+    )
+    session.obituaries = []
     if exchanging {
       turn.emit(.note(.exchange(next.id, members: next.members, mine: session.synced)))
-      session.stage = .exchanging(Exchange(view: next))
-      if session.synced.first == session.me {
-        multicast(.state(session.table.report(for: next.id)), in: &turn)
-      }
+      exchange(in: next, waiting: false, &turn)
     } else {
       let gone = before.filter { !next.members.contains($0) }
       turn.emit(.note(.departure(next.id, members: next.members, gone: gone)))
@@ -93,9 +112,35 @@ extension FailoverEngine {
     }
   }
 
+  /// Begins an exchange; the lowest member of this synced set speaks for all of it.
+  func beginning(_ view: Session.View, waiting: Bool, at now: Instant) -> Exchange {
+    var exchange = Exchange(view: view, waiting: waiting)
+    guard settings.isShared, let place = session.synced.firstIndex(of: session.me) else {
+      return exchange
+    }
+    exchange.passesAt = now + settings.strangerTimeout
+    if place > 0 { exchange.speaksAt = now + settings.strangerTimeout * place / 4 }
+    return exchange
+  }
+
+  private mutating func exchange(in view: Session.View, waiting: Bool, _ turn: inout Turn) {
+    session.stage = .exchanging(beginning(view, waiting: waiting, at: turn.now))
+    if session.synced.first == session.me { speak(in: view, &turn) }
+  }
+
+  /// Tells what this synced set agrees on.
+  mutating func speak(in view: Session.View, _ turn: inout Turn) {
+    let report = session.table.report(for: view.id, round: view.round, at: turn.now)
+    multicast(.state(report), in: &turn)
+  }
+
   private mutating func run(_ view: Session.View, in turn: inout Turn) {
     session.stage = .running(view)
     session.balancesAt = turn.now + settings.balanceInterval
+    if session.table.needed > 0, !session.table.hasQuorum {
+      let has = session.table.records.count
+      turn.emit(.note(.quorum(has: has, needs: session.table.needed, view.id)))
+    }
   }
 
   // MARK: Messages
@@ -111,7 +156,7 @@ extension FailoverEngine {
     }
     let decoded: FailoverMessage
     do {
-      decoded = try FailoverMessage(decoding: message.payload)
+      decoded = try FailoverMessage(decoding: message.payload, as: settings.protocolVersion)
     } catch .unknown("kind", _) {
       dropped.unknownKind += 1
       return
@@ -119,10 +164,12 @@ extension FailoverEngine {
       dropped.malformed += 1
       return
     }
+    session.pulse.hear(message.sender, at: turn.now)
     if message.sender == session.me { heardMyself(decoded, in: &turn) }
-    if case .state(let report) = decoded {
-      take(report, from: message.sender, in: &turn)
-    } else {
+    switch decoded {
+    case .state(let report): take(report, from: message.sender, in: &turn)
+    case .without(let report): goOn(without: report, from: message.sender, in: &turn)
+    case .facts, .mature, .released, .moveFailed, .cancel, .balance, .heartbeat, .suspect, .order:
       takeOrQueue(decoded, from: message.sender, in: &turn)
     }
   }
@@ -150,7 +197,18 @@ extension FailoverEngine {
     from sender: MemberID,
     in turn: inout Turn
   ) {
-    guard case .exchanging(var exchange) = session.stage, report.view == exchange.view.id else {
+    if case .running(let view) = session.stage, report.view == view.id,
+      report.round == view.round &+ 1, session.table.strangers.contains(sender)
+    {
+      // Who was passed over speaks: all exchange their tables once more.
+      turn.emit(.note(.spoke(view.id, sender)))
+      var next = view
+      next.round = report.round
+      exchange(in: next, waiting: false, &turn)
+    }
+    guard case .exchanging(var exchange) = session.stage, report.view == exchange.view.id,
+      report.round == exchange.view.round
+    else {
       dropped.staleView += 1
       return
     }
@@ -158,17 +216,40 @@ extension FailoverEngine {
       dropped.contradiction += 1
       return
     }
-    guard exchange.isComplete else {
-      session.stage = .exchanging(exchange)
+    proceed(exchange, in: &turn)
+  }
+
+  private mutating func goOn(
+    without report: WithoutReport,
+    from sender: MemberID,
+    in turn: inout Turn
+  ) {
+    guard case .exchanging(var exchange) = session.stage, report.view == exchange.view.id,
+      report.round == exchange.view.round, sender == exchange.representative
+    else {
+      dropped.staleSuspicion += 1
       return
     }
-    complete(exchange, in: &turn)
+    exchange.pass(report.members)
+    proceed(exchange, in: &turn)
+  }
+
+  private mutating func proceed(_ exchange: Exchange, in turn: inout Turn) {
+    if exchange.isComplete {
+      complete(exchange, in: &turn)
+    } else {
+      session.stage = .exchanging(exchange)
+    }
   }
 
   /// All tables are known: one comes of them, and the view becomes one synced set.
   private mutating func complete(_ exchange: Exchange, in turn: inout Turn) {
+    let silent = exchange.silent
+    guard !silent.contains(session.me) else { return beginAgain(after: exchange, in: &turn) }
     session.table = Table(merging: exchange.reports, journal: &turn.journal)
-    session.synced = exchange.view.members
+    session.table.strangers = silent
+    session.synced = session.table.members
+    if !silent.isEmpty { turn.emit(.note(.passedOver(exchange.view.id, silent))) }
     let conflicts = session.table.claims.count { !$0.removals.isEmpty }
     turn.emit(.note(.merged(exchange.view.id, sets: exchange.reports.count, conflicts: conflicts)))
     run(exchange.view, in: &turn)
@@ -181,6 +262,20 @@ extension FailoverEngine {
     }
   }
 
+  /// The others went on without this member, which counts as holding nothing: it speaks anew.
+  private mutating func beginAgain(after exchange: Exchange, in turn: inout Turn) {
+    turn.emit(.note(.passedOver(exchange.view.id, exchange.silent)))
+    let facts = currentFacts
+    session.table = Table(
+      alone: MemberRecord(member: session.me, mature: session.isMature, facts: facts)
+    )
+    session.tale = Tale(told: facts)
+    session.synced = [session.me]
+    var next = exchange.view
+    next.round &+= 1
+    self.exchange(in: next, waiting: true, &turn)
+  }
+
   private mutating func apply(_ queue: [Exchange.Queued], in turn: inout Turn) {
     for queued in queue { apply(queued.message, from: queued.sender, in: &turn) }
   }
@@ -190,11 +285,21 @@ extension FailoverEngine {
     from sender: MemberID,
     in turn: inout Turn
   ) {
+    guard session.table[sender] != nil else {
+      if session.table.strangers.contains(sender) {
+        dropped.unspoken += 1
+      } else {
+        dropped.stranger += 1
+      }
+      if sender == session.me { answerOrder(message, with: .interrupted, in: &turn) }
+      return
+    }
+    session.table.heard(sender, journal: &turn.journal)
     do throws(Table.Rejection) {
       switch message {
-      case .state: break
+      case .state, .without, .heartbeat: break
       case .facts(let report):
-        if sender == session.me { session.tale.tookEffect(serial: report.facts.serial) }
+        if sender == session.me { tookEffect(report, in: &turn) }
         try session.table.apply(report, from: sender, journal: &turn.journal)
       case .mature: try session.table.mature(by: sender, journal: &turn.journal)
       case .released(let vif, let id):
@@ -204,6 +309,15 @@ extension FailoverEngine {
       case .cancel(let vif, let id, let member):
         try session.table.cancel(vif, id, by: member, as: .cancelled, journal: &turn.journal)
       case .balance(let report): balance(report, from: sender, in: &turn)
+      case .suspect(let view, let member):
+        guard view == session.view?.id, sender == deputy(for: member) else {
+          dropped.staleSuspicion += 1
+          return
+        }
+        try session.table.suspect(member, by: sender, journal: &turn.journal)
+      case .order(_, let order):
+        let refusal = apply(order, from: sender, in: &turn)
+        if sender == session.me { answerOrder(message, with: refusal, in: &turn) }
       }
     } catch {
       switch error {
@@ -211,6 +325,11 @@ extension FailoverEngine {
       case .staleMove: dropped.staleMove += 1
       }
     }
+  }
+
+  /// Who is to say that a member is silent.
+  func deputy(for member: MemberID) -> MemberID? {
+    session.table.records.first { !$0.suspected && $0.member != member }?.member
   }
 
   private mutating func balance(
@@ -222,7 +341,7 @@ extension FailoverEngine {
       dropped.staleView += 1
       return
     }
-    guard sender == session.table.records.first?.member else {
+    guard sender == session.table.representative else {
       dropped.notEntitled += 1
       return
     }
@@ -233,7 +352,12 @@ extension FailoverEngine {
     switch message {
     case .mature: session.maturing = false
     case .facts(let report): if report.facts.leaving { disconnect(in: &turn) }
-    case .state, .released, .moveFailed, .cancel, .balance: break
+    case .heartbeat(let number):
+      guard let view = session.view, let sent = session.pulse.came(number, in: view.id) else {
+        return
+      }
+      turn.emit(.proven(sent))
+    case .state, .released, .moveFailed, .cancel, .balance, .without, .suspect, .order: break
     }
   }
 
@@ -244,7 +368,7 @@ extension FailoverEngine {
       groups: [settings.group],
       service: .agreed,
       tag: 0,
-      payload: message.encoded()
+      payload: message.encoded(as: settings.protocolVersion)
     )
     turn.emit(.request(request))
   }

@@ -16,27 +16,41 @@ extension FailoverEngine {
   // MARK: What is wanted
 
   /// Whether the VIF may be on this node's interfaces.
-  private func isWanted(_ holding: Holding) -> Bool {
-    departure == nil && session.view != nil && session.isMature
-      && links.readiness(of: holding.vif) == .ready
+  ///
+  /// Of health the table alone decides, which everybody has; an interface that carries nothing
+  /// counts at once.
+  func isWanted(_ holding: Holding) -> Bool {
+    departure == nil && (session.view != nil || session.isKeeping) && session.isMature
+      && session.hasQuorum && holding.isCurrent && readiness(of: holding.vif).isUsable
       && session.table[holding.vif.id]?.holder == session.me
       && !session.tale.withdraws(holding.vif.id)
   }
 
   /// Whether it may be put there: only by an agreed table, and when nobody has yet to remove it.
-  private func mayAcquire(_ holding: Holding) -> Bool {
-    isWanted(holding) && session.isRunning && !session.stalled
+  private func mayAcquire(_ holding: Holding, at now: Instant) -> Bool {
+    isWanted(holding) && session.isRunning && !session.stalled && !session.signalled
+      && !isFenced(holding.vif.id, at: now)
       && session.table[holding.vif.id]?.removals.isEmpty ?? false
+  }
+
+  private func isFenced(_ vif: VIFID, at now: Instant) -> Bool {
+    session.table.fence(of: vif).map { now < $0 } ?? false
   }
 
   /// Asks the kernel for what differs from what is wanted.
   mutating func reconcile(_ turn: inout Turn) {
+    if holdings.contains(where: { $0.successor == nil }) {
+      holdings = holdings.filter { holding in
+        !holding.isAbsent || holding.successor != nil || isTableWaiting(for: holding.vif.id)
+      }
+    }
     for index in holdings.indices {
+      holdings[index].succeed()
       switch holdings[index].presence {
       case .absent:
-        if mayAcquire(holdings[index]) { acquire(index, in: &turn) }
+        if mayAcquire(holdings[index], at: turn.now) { acquire(index, in: &turn) }
       case .stuck(let retry):
-        if mayAcquire(holdings[index]) {
+        if mayAcquire(holdings[index], at: turn.now) {
           acquire(index, in: &turn)
         } else if retry <= turn.now, isWanted(holdings[index]) {
           holdings[index].presence = .stuck(retry: turn.now + Self.removalRetry)
@@ -48,6 +62,12 @@ extension FailoverEngine {
       case .adding, .removing: break
       }
     }
+  }
+
+  /// Whether the table expects something of this node about the VIF.
+  private func isTableWaiting(for vif: VIFID) -> Bool {
+    guard session.view != nil, let claim = session.table[vif] else { return false }
+    return claim.holder == session.me || claim.removals.contains { $0.member == session.me }
   }
 
   private mutating func acquire(_ index: Int, in turn: inout Turn) {
@@ -69,8 +89,10 @@ extension FailoverEngine {
   private func releaseReason(_ vif: VirtualInterface) -> Reason {
     if departure != nil { return .leaving }
     if session.view == nil { return .disconnected }
-    let readiness = links.readiness(of: vif)
-    return readiness == .ready ? .asked : .notEligible(readiness)
+    if !session.hasQuorum { return .quorum }
+    guard settings.vifs.contains(vif) else { return .reconfigured }
+    let readiness = readiness(of: vif)
+    return readiness.isUsable ? .asked : .notEligible(readiness)
   }
 
   // MARK: Completions
@@ -175,36 +197,45 @@ extension FailoverEngine {
     Facts(
       serial: session.tale.told.serial,
       weight: settings.weight,
-      drained: false,
+      drained: isDrained,
       leaving: departure != nil,
       shared: SharedSettings(
+        functionVersion: min(settings.protocolVersion, SharedSettings.newestFunction),
         acquisitionsPerRound: settings.acquisitionsPerRound,
-        apart: settings.apart.map { $0.sorted() }
+        apart: settings.apart.map { $0.sorted() },
+        policy: settings.policy,
+        quorum: settings.quorum
       ),
       vifs: settings.vifs.map { vif in
         VIFFact(
           id: vif.id,
-          readiness: links.readiness(of: vif),
+          readiness: readiness(of: vif),
           preferred: settings.prefers.contains(vif.id)
         )
-      }
+      },
+      failing: failing
     )
+  }
+
+  /// Whether this node's own messages say of it that it cannot have the VIF.
+  private func isUnusable(_ holding: Holding) -> Bool {
+    guard departure == nil, let vif = holding.successor else { return true }
+    return !readiness(of: vif).isUsable
   }
 
   /// Tells the others what changed; at once, or when the removals that go with it have ended.
   mutating func tellFacts(_ turn: inout Turn) {
     let facts = currentFacts
-    guard facts != session.tale.told || holdsInVain else {
+    guard facts != session.tale.told || holdsInVain || isMisunderstood else {
       session.tale.waitsUntil = nil
       return
     }
     guard session.view != nil else {
       // Nobody else relies on it yet.
-      session.table = Table(alone: MemberRecord(member: session.me, mature: false, facts: facts))
-      session.tale = Tale(told: facts)
+      session.rebase(facts)
       return
     }
-    let unusable = holdings.filter { departure != nil || links.readiness(of: $0.vif) != .ready }
+    let unusable = holdings.filter(isUnusable)
     let waitsUntil = session.tale.waitsUntil ?? turn.now + Self.removalPatience
     if turn.now < waitsUntil,
       unusable.contains(where: { $0.presence == .adding || $0.presence == .removing })
@@ -222,7 +253,16 @@ extension FailoverEngine {
     guard session.isRunning, !session.tale.isUnderway else { return false }
     return holdings.contains { holding in
       holding.isAbsent && session.table[holding.vif.id]?.holder == session.me
-        && (departure != nil || links.readiness(of: holding.vif) != .ready)
+        && isUnusable(holding)
     }
+  }
+
+  /// Whether the table has other facts of this node than it told: an older member, which speaks for
+  /// all of its set, passes on only what it understands.
+  private var isMisunderstood: Bool {
+    guard session.isRunning, !session.tale.isUnderway, session.table.function >= 2,
+      let known = session.table[session.me]?.facts, known.serial == session.tale.told.serial
+    else { return false }
+    return known != session.tale.told
   }
 }

@@ -25,6 +25,18 @@ extension FailoverEngine {
           }.map(\.vif.id)
         )
       },
+      shared: sharedStatus,
+      overrides: session.view == nil ? [] : session.table.overrides.filter { $0.node != nil },
+      history: session.table.history.changes.map { change in
+        Status.Change(
+          view: change.entry.view,
+          vif: change.entry.vif,
+          from: change.entry.from,
+          to: change.entry.to,
+          reason: change.entry.reason.description,
+          at: change.at
+        )
+      },
       degraded: degraded,
       dropped: dropped
     )
@@ -55,7 +67,12 @@ extension FailoverEngine {
           mature: false,
           drained: false,
           load: 0,
-          known: false
+          known: false,
+          failing: [],
+          leaving: false,
+          isSilent: session.table.strangers.contains(member),
+          version: 0,
+          differences: []
         )
       }
       let record = session.table.records[index]
@@ -65,8 +82,32 @@ extension FailoverEngine {
         mature: record.mature,
         drained: record.facts.drained,
         load: loads[index],
-        known: true
+        known: true,
+        failing: record.facts.failing,
+        leaving: record.facts.leaving,
+        isSilent: record.suspected,
+        version: record.facts.shared.functionVersion,
+        differences: session.table.differences(of: record)
       )
+    }
+  }
+
+  private var sharedStatus: Status.Shared? {
+    guard session.view != nil, let owner = session.table.owner else { return nil }
+    return Status.Shared(
+      owner: owner.member,
+      settings: owner.facts.shared,
+      functionVersion: session.table.function,
+      hasQuorum: session.hasQuorum
+    )
+  }
+
+  private func prevented(from vif: VIFID) -> [Status.Prevented] {
+    guard session.view != nil else { return [] }
+    return session.table.records.compactMap { record in
+      session.table.obstacle(of: record, to: vif).map {
+        Status.Prevented(member: record.member, reason: $0)
+      }
     }
   }
 
@@ -83,7 +124,9 @@ extension FailoverEngine {
           state: state(of: claim, holding: nil),
           reason: "not configured here",
           since: .boot,
-          readiness: nil
+          readiness: nil,
+          prevented: prevented(from: claim.vif),
+          fencedUntil: session.table.fence(of: claim.vif)
         ),
         at: index
       )
@@ -93,7 +136,7 @@ extension FailoverEngine {
 
   private func status(of holding: Holding) -> Status.VIF {
     let claim = session.view == nil ? nil : session.table[holding.vif.id]
-    let readiness = links.readiness(of: holding.vif)
+    let readiness = readiness(of: holding.vif)
     let state = claim.map { self.state(of: $0, holding: holding) } ?? .uncovered
     return Status.VIF(
       id: holding.vif.id,
@@ -102,7 +145,9 @@ extension FailoverEngine {
       state: state,
       reason: state == .uncovered ? uncoveredReason(readiness) : holding.reason,
       since: holding.since,
-      readiness: readiness
+      readiness: readiness,
+      prevented: prevented(from: holding.vif.id),
+      fencedUntil: session.table.fence(of: holding.vif.id)
     )
   }
 
@@ -113,6 +158,8 @@ extension FailoverEngine {
     case .immature: "not mature yet"
     case .exchanging: "members are exchanging their tables"
     case .leaving, .departed: "leaving"
+    case .running where !session.hasQuorum:
+      "too few members: \(session.table.needed) are needed"
     case .running:
       readiness == .ready ? "no member is eligible" : "no member is eligible; here: \(readiness)"
     }
@@ -131,6 +178,14 @@ extension FailoverEngine {
     for watch in session.watches where watch.isOverdue {
       lines.append("\(watch.vif): \(watch.member) does not say that it removed it")
     }
+    if session.view != nil, !session.hasQuorum {
+      lines.append("too few members: \(session.table.needed) are needed to hold anything")
+    }
+    for record in session.table.records where record.suspected {
+      lines.append("\(record.member): silent")
+    }
+    for check in failing { lines.append("health check \(check.name.text) fails here") }
+    if flaps.restsUntil != nil { lines.append("this node changed too often, and rests") }
     for claim in session.table.claims where claim.stuck {
       let holder = claim.holder.map(\.description) ?? "nobody"
       lines.append("\(claim.vif): \(holder) could not give it away")
@@ -139,7 +194,7 @@ extension FailoverEngine {
       if holding.retry != nil {
         lines.append("\(holding.vif.id): the kernel does not remove it; trying again")
       }
-      if links.readiness(of: holding.vif) == .cannotHold {
+      if readiness(of: holding.vif) == .cannotHold {
         lines.append("\(holding.vif.id): the kernel refuses it")
       }
     }

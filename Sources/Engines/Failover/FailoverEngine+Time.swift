@@ -13,7 +13,9 @@ extension FailoverEngine {
 
   package var nextDeadline: Instant? {
     guard departure != .departed else { return nil }
-    var deadlines = [links.nextDeadline, session.resendsAt, session.tale.waitsUntil]
+    var deadlines = [
+      links.nextDeadline, session.resendsAt, session.tale.waitsUntil, flaps.restsUntil,
+    ]
     for holding in holdings {
       deadlines.append(holding.retry)
       deadlines.append(holding.announcesAgain)
@@ -22,7 +24,12 @@ extension FailoverEngine {
       if !session.isMature, !session.maturing { deadlines.append(session.maturesAt) }
       if session.isRepresentative { deadlines.append(session.balancesAt) }
       deadlines += session.watches.map(\.deadline)
+      deadlines.append(nextFence)
     }
+    if case .exchanging(let exchange) = session.stage {
+      deadlines += [exchange.speaksAt, exchange.passesAt]
+    }
+    if isPulsing { deadlines += [session.pulse.beatsAt, suspicion] }
     if case .leaving(let deadline, _) = departure { deadlines.append(deadline) }
     return deadlines.compactMap(\.self).min()
   }
@@ -31,6 +38,7 @@ extension FailoverEngine {
     guard departure != .departed else { return }
     var turn = Turn(at: now, view: session.view?.id)
     links.expire(at: now)
+    flaps.expire(at: now)
     resend(&turn)
     for index in holdings.indices {
       if let again = holdings[index].announcesAgain, again <= now {
@@ -38,7 +46,10 @@ extension FailoverEngine {
         holdings[index].owesAnnouncement = true
       }
     }
+    pulse(&turn)
+    expireExchange(&turn)
     if session.isRunning { expireAgreed(&turn) }
+    session.latest = now
     finish(&turn)
     for effect in turn.effects { effects.append(effect) }
   }
@@ -58,18 +69,84 @@ extension FailoverEngine {
     }
     if session.balancesAt <= turn.now {
       session.balancesAt = turn.now + settings.balanceInterval
-      if session.isRepresentative, let view = session.view {
-        let moves = session.table.balancing()
-        if !moves.isEmpty {
-          multicast(.balance(BalanceReport(view: view.id, moves: moves)), in: &turn)
-        }
-      }
+      if session.isRepresentative { sendBalance(in: &turn) }
     }
     for index in session.watches.indices {
       if let deadline = session.watches[index].deadline, deadline <= turn.now {
         expire(watch: index, in: &turn)
       }
     }
+  }
+
+  mutating func sendBalance(in turn: inout Turn) {
+    guard let view = session.view else { return }
+    let moves = session.table.balancing()
+    if !moves.isEmpty {
+      multicast(.balance(BalanceReport(view: view.id, moves: moves)), in: &turn)
+    }
+  }
+
+  /// The next lease to run out that this node waits for.
+  private var nextFence: Instant? {
+    session.table.fences.filter { fence in
+      fence.until > session.latest && session.table[fence.vif]?.holder == session.me
+    }.map(\.until).min()
+  }
+
+  // MARK: Silence
+
+  /// Signs of life are given where a member whose loop hangs stays in the view.
+  private var isPulsing: Bool {
+    settings.isShared && session.view != nil && session.table.function >= 2
+  }
+
+  /// The lease, or what stands for it when there is none.
+  private var lease: Duration { settings.lease ?? .seconds(9) }
+
+  /// Who is not waited for: this node, and those that count as silent already.
+  private var notAwaited: [MemberID] {
+    [session.me] + session.table.strangers
+      + session.table.records.filter(\.suspected).map(\.member)
+  }
+
+  /// When this node, if it is the one to do so, is to call the next member silent.
+  private var suspicion: Instant? {
+    session.isRunning ? session.pulse.expiry(of: lease + Self.leaseSlack, besides: notAwaited) : nil
+  }
+
+  private mutating func pulse(_ turn: inout Turn) {
+    guard isPulsing, let view = session.view else { return }
+    if session.pulse.beatsAt <= turn.now {
+      let number = session.pulse.beat(every: lease / 3, in: view.id, at: turn.now)
+      multicast(.heartbeat(number), in: &turn)
+    }
+    guard session.isRunning else { return }
+    let limit = lease + Self.leaseSlack
+    for member in session.pulse.silent(for: limit, at: turn.now, besides: notAwaited) {
+      session.pulse.hear(member, at: turn.now)  // Said once in a while.
+      if deputy(for: member) == session.me { multicast(.suspect(view.id, member), in: &turn) }
+    }
+  }
+
+  /// Speaks for a set whose lowest member is silent, and goes on without those that say nothing.
+  private mutating func expireExchange(_ turn: inout Turn) {
+    guard case .exchanging(var exchange) = session.stage else { return }
+    if let due = exchange.speaksAt, due <= turn.now {
+      exchange.speaksAt = nil
+      speak(in: exchange.view, &turn)
+    }
+    if let due = exchange.passesAt, due <= turn.now {
+      exchange.passesAt = turn.now + settings.strangerTimeout
+      if exchange.representative == session.me {
+        let report = WithoutReport(
+          view: exchange.view.id,
+          round: exchange.view.round,
+          members: exchange.silent
+        )
+        multicast(.without(report), in: &turn)
+      }
+    }
+    session.stage = .exchanging(exchange)
   }
 
   /// A removal took too long: it is cancelled, unless it is that of the loser of a merge.
@@ -129,7 +206,8 @@ extension FailoverEngine {
         holdings[index].announcesAgain = turn.now + Self.secondAnnouncement
       case .departure, .exchange, .merged, .matured, .removing, .acquiring, .acquired, .releasing,
         .released, .refused, .link, .facts, .connected, .disconnected, .notSent, .stalled,
-        .resumed, .leaving, .departed:
+        .resumed, .check, .flapping, .drained, .passedOver, .spoke, .silence, .override, .quorum,
+        .fenced, .reloaded, .leaving, .departed:
         break
       }
     }

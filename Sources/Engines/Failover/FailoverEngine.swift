@@ -20,11 +20,15 @@ package import Machine
 /// Guarantees: within a view nobody acquires a VIF while another member has it; two members have
 /// it only if two synced sets brought it to a merge, until the loser has removed it.
 package struct FailoverEngine: StateMachine {
-  let settings: Settings
+  var settings: Settings
   var session: Session
   var links: Links
-  /// One for each configured VIF, in order.
+  /// One for each configured VIF, and for each that is yet to be removed, in order.
   var holdings: [Holding]
+  /// The health checks that fail, in order.
+  var failing: [FailingCheck] = []
+  var flaps = Flaps()
+  var isDrained: Bool
   var departure: Departure?
   var dropped = Drops()
 
@@ -35,8 +39,14 @@ package struct FailoverEngine: StateMachine {
     case departed
   }
 
-  package init(_ settings: Settings) {
+  /// How much longer than its lease an address may live: the kernel does not look at every moment.
+  static let leaseSlack = Duration.milliseconds(1_100)
+
+  /// Begins outside the group, drained if that is what the last engine of this node had kept
+  /// (``Effect/keep(drained:)``).
+  package init(_ settings: Settings, isDrained: Bool = false) {
     self.settings = settings
+    self.isDrained = isDrained
     links = Links(vifs: settings.vifs)
     holdings = settings.vifs.map { Holding($0, at: .boot) }
     let me = MemberID(node: settings.node, process: settings.node.name)
@@ -63,6 +73,11 @@ package struct FailoverEngine: StateMachine {
         links.forgive(settings.vifs, on: name)
         turn.emit(.note(.link(name, state)))
       }
+    case .checks(let failing): take(failing, in: &turn)
+    case .command(let command, let ticket): handle(command, ticket, in: &turn)
+    case .obituary(let node):
+      session.table.unfence(node)
+      if session.view != nil { session.obituaries.append(node) }
     case .acquired(let vif, let outcome): acquired(vif, outcome, in: &turn)
     case .released(let vif, let outcome): released(vif, outcome, in: &turn)
     case .recalled(let vif): recalled(vif)
@@ -75,6 +90,7 @@ package struct FailoverEngine: StateMachine {
 
   /// What follows from everything that one event, or the time, changed.
   mutating func finish(_ turn: inout Turn) {
+    watchFlaps(&turn)
     if session.isRunning { session.table.plan(journal: &turn.journal) }
     digest(&turn)
     watchRemovals(at: turn.now)
@@ -100,7 +116,7 @@ struct Turn {
 
   init(at now: Instant, view: ViewID?) {
     self.now = now
-    journal = Journal(view: view ?? ViewID(epoch: 0, origin: 0, index: 0))
+    journal = Journal(view: view ?? ViewID(epoch: 0, origin: 0, index: 0), now: now)
   }
 
   mutating func emit(_ effect: FailoverEngine.Effect) { effects.append(effect) }

@@ -6,7 +6,10 @@ internal import Machine
 
 /// What this node has done with one of its VIFs.
 struct Holding: Sendable, Equatable {
-  let vif: VirtualInterface
+  /// What is, or is about to be, on the interfaces.
+  private(set) var vif: VirtualInterface
+  /// As it is configured now; `nil` if it is no longer.
+  var successor: VirtualInterface?
   var presence = Presence.absent
   /// The removal that was answered last, so that it is answered once.
   var answered: MoveID?
@@ -32,11 +35,20 @@ struct Holding: Sendable, Equatable {
 
   init(_ vif: VirtualInterface, at now: Instant) {
     self.vif = vif
+    successor = vif
     since = now
     reason = "not assigned yet"
   }
 
   var isAbsent: Bool { presence == .absent }
+
+  /// Whether it is as configured now.
+  var isCurrent: Bool { successor == vif }
+
+  /// Once nothing of the old is left, the new takes its place.
+  mutating func succeed() {
+    if isAbsent, let successor { vif = successor }
+  }
 
   var retry: Instant? {
     switch presence {

@@ -26,6 +26,13 @@ struct Links: Sendable, Equatable {
   /// Begins with all interfaces that `vifs` name, of which nothing is known yet.
   init(vifs: [VirtualInterface]) {
     interfaces = []
+    watch(vifs)
+  }
+
+  /// Watches the interfaces that `vifs` name, and no others.
+  mutating func watch(_ vifs: [VirtualInterface]) {
+    let used = vifs.flatMap(\.addresses).map(\.interface)
+    interfaces.removeAll { !used.contains($0.name) }
     for address in vifs.flatMap(\.addresses) {
       let index = interfaces.insertionIndex(of: address.interface, by: \.name)
       if index == interfaces.count || interfaces[index].name != address.interface {

@@ -41,6 +41,26 @@ extension FailoverEngine {
     case notSent(GroupRefusal)
     case stalled
     case resumed
+    /// A health check began to fail, or passes again.
+    case check(FailingCheck, isFailing: Bool)
+    /// This node changed too often, and declares itself ineligible for so long.
+    case flapping(Duration)
+    /// This node is drained, or is no longer.
+    case drained(Bool)
+    /// Members that did not say what they know are passed over until they speak.
+    case passedOver(ViewID, [MemberID])
+    /// A member that was passed over speaks: tables are exchanged again.
+    case spoke(ViewID, MemberID)
+    /// A member has been silent for too long, or speaks again.
+    case silence(MemberID, isSilent: Bool, ViewID)
+    /// An operator's decision took effect.
+    case override(VIFID, NodeID?, by: NodeID, ViewID)
+    /// The component has as many members as it needs, or has not.
+    case quorum(has: Int, needs: Int, ViewID)
+    /// What a dead member held waits until its lease has run out.
+    case fenced(VIFID, Duration, ViewID)
+    /// New settings are in force.
+    case reloaded
     case leaving
     case departed
   }
@@ -59,44 +79,7 @@ extension FailoverEngine {
   }
 
   /// Why a holder changed, or a VIF leaves the interfaces.
-  package enum Reason: Sendable, Equatable {
-    /// Nobody held it.
-    case uncovered
-    /// The holder left the view.
-    case holderGone
-    /// The holder is not eligible.
-    case notEligible(Readiness)
-    case drained
-    case leaving
-    /// Several held it at a merge.
-    case conflict
-    /// The table of the merged view has another holder.
-    case merged
-    case balance
-    /// The holder could not remove it, or not in time.
-    case cancelled
-    /// A removal is asked by the replicated table.
-    case asked
-    case disconnected
-  }
-}
-
-extension FailoverEngine.Reason: CustomStringConvertible {
-  package var description: String {
-    switch self {
-    case .uncovered: "nobody held it"
-    case .holderGone: "its holder is gone"
-    case .notEligible(let readiness): "its holder is not eligible: \(readiness)"
-    case .drained: "its holder is drained"
-    case .leaving: "its holder is leaving"
-    case .conflict: "several held it"
-    case .merged: "the merged table has another holder"
-    case .balance: "balance"
-    case .cancelled: "its removal was cancelled"
-    case .asked: "another member is to hold it"
-    case .disconnected: "the group is lost"
-    }
-  }
+  package typealias Reason = ChangeReason
 }
 
 extension FailoverEngine.Note: CustomStringConvertible {
@@ -133,6 +116,24 @@ extension FailoverEngine.Note: CustomStringConvertible {
     case .notSent(let refusal): "the group refuses a message: \(refusal)"
     case .stalled: "the loop stalled: nothing is acquired until the ring is known to stand"
     case .resumed: "the ring stands: acting again"
+    case .check(let check, let isFailing):
+      "health check \(check.name.text) \(isFailing ? "fails" : "passes again")"
+        + (check.vifs.map { ", for " + $0.map(\.description).joined(separator: " ") } ?? "")
+    case .flapping(let duration): "changed too often: holds nothing for \(duration)"
+    case .drained(let isDrained): isDrained ? "drained: handing over" : "no longer drained"
+    case .passedOver(let view, let members):
+      "view \(view): nothing heard from \(Self.text(members)); going on without"
+    case .spoke(let view, let member): "view \(view): \(member) speaks; exchanging tables again"
+    case .silence(let member, let isSilent, let view):
+      "view \(view): \(member) \(isSilent ? "is silent: it counts as holding nothing" : "speaks")"
+    case .override(let vif, let node, let author, let view):
+      "\(vif): an operator at \(author) wants it \(node.map { "at \($0)" } ?? "as configured"), "
+        + "view \(view)"
+    case .quorum(let has, let needs, let view):
+      "view \(view): \(has) members of \(needs) needed"
+    case .fenced(let vif, let duration, let view):
+      "\(vif): waits \(duration) for the lease of its last holder, view \(view)"
+    case .reloaded: "new settings are in force"
     case .leaving: "leaving: releasing everything"
     case .departed: "departed: nothing is held"
     }

@@ -25,6 +25,19 @@ struct Session: Sendable, Equatable {
   var resendsAt: Instant?
   /// The loop below stalled, and has not found out yet what it missed.
   var stalled = false
+  /// The membership is about to change: what is delivered up to the view, others may not see.
+  var signalled = false
+  /// The backend is lost, and what was held then is kept.
+  var isKeeping = false
+  var pulse: Pulse
+  /// When time last passed, for deadlines that are over.
+  var latest = Instant.boot
+  /// Commands that wait for their message, oldest first.
+  var pending: [Pending] = []
+  /// The number of the last order sent.
+  var lastOrder: UInt64 = 0
+  /// Nodes whose addresses are known to be gone although they are in the view yet.
+  var obituaries: [NodeID] = []
 
   enum Stage: Sendable, Equatable {
     case disconnected
@@ -38,15 +51,32 @@ struct Session: Sendable, Equatable {
     let id: ViewID
     /// In ascending order.
     let members: [MemberID]
+    /// Counts the exchanges of the view.
+    var round: UInt32 = 0
   }
 
-  init(me: MemberID, facts: Facts, stage: Stage, maturesAt: Instant) {
+  /// Begins with what this node `keeps` on its interfaces although it lost the group.
+  init(me: MemberID, facts: Facts, stage: Stage, maturesAt: Instant, keeping: [VIFID] = []) {
     self.me = me
-    table = Table(alone: MemberRecord(member: me, mature: false, facts: facts))
+    let isKeeping = !keeping.isEmpty
+    table = Table(
+      alone: MemberRecord(member: me, mature: isKeeping, facts: facts),
+      keeping: keeping
+    )
+    self.isKeeping = isKeeping
+    pulse = Pulse(startingAt: maturesAt)
     synced = [me]
     self.stage = stage
     self.maturesAt = maturesAt
     balancesAt = maturesAt
+    tale = Tale(told: facts)
+  }
+
+  /// Takes new facts while nobody else relies on the old ones.
+  mutating func rebase(_ facts: Facts) {
+    let kept = table.claims.filter { $0.holder == me }.map(\.vif)
+    let record = MemberRecord(member: me, mature: isKeeping, facts: facts)
+    table = Table(alone: record, keeping: isKeeping ? kept : [])
     tale = Tale(told: facts)
   }
 
@@ -68,51 +98,27 @@ struct Session: Sendable, Equatable {
   var isMature: Bool { table[me]?.mature ?? false }
 
   /// The lowest member decides what needs a decision.
-  var isRepresentative: Bool { table.records.first?.member == me }
+  var isRepresentative: Bool { table.representative == me }
+
+  /// Whether the component, as far as it is known, is large enough to hold anything.
+  var hasQuorum: Bool {
+    switch stage {
+    case .disconnected, .joining: true
+    case .exchanging(let exchange): exchange.view.members.count >= table.needed
+    case .running: table.hasQuorum
+    }
+  }
 }
 
-/// Agreeing on one table with members from elsewhere.
-struct Exchange: Sendable, Equatable {
-  /// The most messages kept during one exchange.
-  static let queueLimit = 4_096
+/// A command that waits for its message to come back.
+struct Pending: Sendable, Equatable {
+  let ticket: FailoverEngine.Ticket
+  let message: Message
 
-  let view: Session.View
-  /// One for each synced set that has spoken, in the order of delivery.
-  private(set) var reports: [StateReport] = []
-  /// What was delivered meanwhile, to be applied on top.
-  private(set) var queue: [Queued] = []
-
-  struct Queued: Sendable, Equatable {
-    let sender: MemberID
-    let message: FailoverMessage
-  }
-
-  init(view: Session.View) { self.view = view }
-
-  /// Whether the reports speak for every member of the view.
-  var isComplete: Bool { reports.reduce(0) { $0 + $1.records.count } == view.members.count }
-
-  func speaks(for member: MemberID) -> Bool {
-    reports.contains { $0.records.sortedIndex(of: member, by: \.member) != nil }
-  }
-
-  /// Takes a report of this view; `false` if it contradicts the view, what others said, or the set
-  /// that this node belongs to.
-  mutating func take(_ report: StateReport, from sender: MemberID, synced: [MemberID]) -> Bool {
-    let members = report.records.map(\.member)
-    guard members.first == sender,
-      members.allSatisfy({ view.members.contains($0) && !speaks(for: $0) }),
-      members == synced || !members.contains(where: { synced.contains($0) })
-    else { return false }
-    reports.append(report)
-    return true
-  }
-
-  /// Keeps a message; `false` if there are too many.
-  mutating func keep(_ message: FailoverMessage, from sender: MemberID) -> Bool {
-    guard queue.count < Self.queueLimit else { return false }
-    queue.append(Queued(sender: sender, message: message))
-    return true
+  enum Message: Sendable, Equatable {
+    /// Own facts of at least this serial.
+    case facts(UInt64)
+    case order(UInt64)
   }
 }
 

@@ -19,6 +19,13 @@ extension FailoverEngine {
     /// This node's VIFs and those it knows only from others, in order.
     package var vifs: [VIF]
     package var interfaces: [Interface]
+    /// The settings in force for the view, and whose they are; `nil` outside the group.
+    package var shared: Shared?
+    /// What operators decided and has not been taken back, in order of VIF.
+    package var overrides: [Override]
+    /// The latest changes of holder in the whole group, oldest first; at most
+    /// ``HistoryEntry/limit``.
+    package var history: [Change]
     /// Something is wrong that heals only by itself or by an operator; one line each.
     package var degraded: [String]
     /// Messages that were not acted on, and why.
@@ -50,6 +57,38 @@ extension FailoverEngine {
       package var load: Int
       /// Whether the state it brought to this view is known.
       package var known: Bool
+      /// Its health checks that fail.
+      package var failing: [FailingCheck]
+      /// It is about to leave.
+      package var leaving: Bool
+      /// It has been silent for too long, or has never spoken: it counts as no server.
+      package var isSilent: Bool
+      /// The version of messages and allocation that it uses; 0 if not known.
+      package var version: UInt8
+      /// Where its configuration differs from the one in force, a phrase each.
+      package var differences: [String]
+    }
+
+    /// Settings that are the same for all, whatever each is configured with.
+    package struct Shared: Sendable, Equatable {
+      /// The lowest mature member, whose settings they are.
+      package var owner: MemberID
+      package var settings: SharedSettings
+      /// The allocation function in force: the lowest of all members.
+      package var functionVersion: UInt8
+      /// Whether the component is large enough to hold anything.
+      package var hasQuorum: Bool
+    }
+
+    /// One change of holder.
+    package struct Change: Sendable, Equatable {
+      package var view: ViewID
+      package var vif: VIFID
+      package var from: MemberID?
+      package var to: MemberID?
+      package var reason: String
+      /// On this machine's clock; of what happened before this member came, as told by others.
+      package var at: Instant
     }
 
     package struct VIF: Sendable, Equatable {
@@ -64,6 +103,16 @@ extension FailoverEngine {
       package var since: Instant
       /// Whether this node could hold it, or why not.
       package var readiness: Readiness?
+      /// The members of the view that cannot hold it, and why, in order; drained ones included.
+      package var prevented: [Prevented]
+      /// It waits for the lease of its last holder until then.
+      package var fencedUntil: Instant?
+    }
+
+    /// A member that cannot hold a VIF.
+    package struct Prevented: Sendable, Equatable {
+      package var member: MemberID
+      package var reason: String
     }
 
     /// Where a VIF is.
@@ -109,6 +158,10 @@ extension FailoverEngine {
     package var notEntitled: UInt64 = 0
     /// A kernel completion that nothing was waiting for.
     package var unexpectedCompletion: UInt64 = 0
+    /// A suspicion of a member that has spoken since, or a passing over of one.
+    package var staleSuspicion: UInt64 = 0
+    /// What a member that is passed over says before its state is known.
+    package var unspoken: UInt64 = 0
     /// More messages during one exchange, or refused by a busy port, than are kept.
     package var queueFull: UInt64 = 0
 

@@ -3,6 +3,7 @@
 internal import Addresses
 internal import FailoverWire
 internal import GroupModel
+internal import Machine
 
 /// What all members of a synced set agree on: the facts of each, and who is to hold what.
 ///
@@ -10,16 +11,28 @@ internal import GroupModel
 /// began with the same table, and moved together since, have the same one.
 struct Table: Sendable, Equatable {
   /// The members it speaks for, in ascending order.
-  private(set) var records: [MemberRecord]
+  var records: [MemberRecord]
   /// One for each VIF that a member knows, in ascending order.
-  private(set) var claims: [Claim] = []
+  var claims: [Claim] = []
   /// The highest number given to a removal.
-  private(set) var lastMove = MoveID(0)
+  var lastMove = MoveID(0)
+  /// Members of the view that are passed over until they speak, in ascending order.
+  var strangers: [MemberID] = []
+  /// In ascending order of VIF, each once.
+  var overrides: [Override] = []
+  /// The highest counter given to an override.
+  var lastOverride: UInt64 = 0
+  /// VIFs that wait for a lease to run out, as each member measures it itself.
+  var fences: [LocalFence] = []
+  var history = History()
 
-  /// The table of one member that has met nobody.
-  init(alone record: MemberRecord) {
+  /// The table of one member that has met nobody, and has on its interfaces what it `keeps`.
+  init(alone record: MemberRecord, keeping vifs: [VIFID] = []) {
     records = [record]
     addMissingClaims()
+    for vif in vifs {
+      if let index = claims.sortedIndex(of: vif, by: \.vif) { claims[index].holder = record.member }
+    }
   }
 
   subscript(member: MemberID) -> MemberRecord? {
@@ -34,9 +47,26 @@ struct Table: Sendable, Equatable {
 
   var members: [MemberID] { records.map(\.member) }
 
-  /// The settings that hold for all: those of the lowest mature member.
-  var shared: SharedSettings {
-    (records.first { $0.mature } ?? records.first)?.facts.shared ?? SharedSettings()
+  /// Whose settings hold for all: the lowest mature member.
+  var owner: MemberRecord? { records.first { $0.mature } ?? records.first }
+  var shared: SharedSettings { owner?.facts.shared ?? SharedSettings() }
+
+  /// The allocation function in force: the lowest that a member has.
+  var function: UInt8 {
+    records.map(\.facts.shared.functionVersion).min() ?? SharedSettings.newestFunction
+  }
+
+  /// The lowest member that is not silent decides what needs a decision.
+  var representative: MemberID? { (records.first { !$0.suspected } ?? records.first)?.member }
+
+  /// How many members the component needs to hold anything; 0 without a quorum.
+  var needed: Int { function >= 2 ? Int(shared.quorum?.members ?? 0) : 0 }
+  var hasQuorum: Bool { records.count { !$0.suspected } >= needed }
+
+  /// The override of a VIF that counts now.
+  func override(of vif: VIFID) -> Override? {
+    guard function >= 2, let index = overrides.sortedIndex(of: vif, by: \.vif) else { return nil }
+    return overrides[index]
   }
 }
 
@@ -68,11 +98,101 @@ extension Table {
       if claims[index].holder == sender {
         claims[index].holder = nil
         claims[index].pending = false
-        journal.vacated(claims[index].vif, by: sender, report.facts)
+        let readiness = report.facts[claims[index].vif]?.readiness
+        let reason = readiness.map { FailoverEngine.Reason.notEligible($0) } ?? .reconfigured
+        record(
+          claims[index].vif,
+          from: sender,
+          to: nil,
+          report.facts.leaving ? .leaving : reason,
+          journal: &journal
+        )
       }
       end(removalBy: sender, at: index, as: .released, journal: &journal)
     }
     addMissingClaims()
+  }
+
+  /// A member that counted as silent has spoken.
+  mutating func heard(_ sender: MemberID, journal: inout Journal) {
+    guard let index = records.sortedIndex(of: sender, by: \.member), records[index].suspected
+    else { return }
+    records[index].suspected = false
+    journal.note(.silence(sender, isSilent: false, journal.view))
+  }
+
+  /// A member has been silent for longer than its addresses can live: it holds nothing.
+  mutating func suspect(
+    _ member: MemberID,
+    by sender: MemberID,
+    journal: inout Journal
+  ) throws(Rejection) {
+    guard let index = records.sortedIndex(of: member, by: \.member), self[sender] != nil else {
+      throw .stranger
+    }
+    guard member != sender, !records[index].suspected else { throw .staleMove }
+    records[index].suspected = true
+    journal.note(.silence(member, isSilent: true, journal.view))
+    for index in claims.indices {
+      if claims[index].holder == member {
+        record(claims[index].vif, from: member, to: nil, .silent, journal: &journal)
+        claims[index].holder = nil
+        claims[index].pending = false
+      }
+      end(removalBy: member, at: index, as: .released, journal: &journal)
+    }
+  }
+
+  /// What an operator at `node` ordered; returns why it has no effect.
+  mutating func override(
+    _ vif: VIFID,
+    to node: NodeID?,
+    moving: Bool,
+    by author: NodeID,
+    journal: inout Journal
+  ) -> FailoverEngine.Refusal? {
+    guard let claim = claims.sortedIndex(of: vif, by: \.vif) else { return .unknownVIF(vif) }
+    var target: Int?
+    if let node {
+      guard let index = records.firstIndex(where: { $0.member.node == node }) else {
+        return .unknownNode(node)
+      }
+      if moving {
+        guard eligible(for: vif)[index] else {
+          let reason = hasQuorum ? obstacle(of: records[index], to: vif) : "too few members"
+          return .notEligible(node, reason ?? "others can")
+        }
+        target = index
+      }
+    }
+    remember(vif, node, by: author, journal: &journal)
+    if let target, claims[claim].removals.isEmpty,
+      let holder = claims[claim].holder, holder != records[target].member
+    {
+      assign(claim, to: records[target].member, because: .ordered, journal: &journal)
+    }
+    return nil
+  }
+
+  private mutating func remember(
+    _ vif: VIFID,
+    _ node: NodeID?,
+    by author: NodeID,
+    journal: inout Journal
+  ) {
+    lastOverride &+= 1
+    let stamp = Override.Stamp(counter: lastOverride, node: author)
+    take(Override(vif: vif, node: node, stamp: stamp))
+    journal.note(.override(vif, node, by: author, journal.view))
+  }
+
+  /// Takes an override unless there is a later one.
+  mutating func take(_ override: Override) {
+    let index = overrides.insertionIndex(of: override.vif, by: \.vif)
+    guard index < overrides.count, overrides[index].vif == override.vif else {
+      return overrides.insert(override, at: index)
+    }
+    if overrides[index].stamp < override.stamp { overrides[index] = override }
   }
 
   /// Makes every member mature.
@@ -106,7 +226,7 @@ extension Table {
     // As long as the holder has it, the other goes on trying.
     guard claims[index].isCancellable else { return }
     end(removalBy: member, at: index, as: ending, journal: &journal)
-    journal.assigned(vif, from: claims[index].holder, to: member, .cancelled)
+    record(vif, from: claims[index].holder, to: member, .cancelled, journal: &journal)
     claims[index].holder = member
     claims[index].pending = false
     claims[index].stuck = true
@@ -137,7 +257,7 @@ extension Table {
     return index
   }
 
-  private mutating func end(
+  mutating func end(
     removalBy member: MemberID,
     at index: Int,
     as ending: FailoverEngine.Ending,
@@ -152,7 +272,7 @@ extension Table {
     journal.note(.removed(vif, by: member, removal.id, journal.view, ending))
   }
 
-  private mutating func addMissingClaims() {
+  mutating func addMissingClaims() {
     for record in records {
       for vif in record.facts.vifs {
         let index = claims.insertionIndex(of: vif.id, by: \.vif)
@@ -165,238 +285,18 @@ extension Table {
       claim.holder == nil && claim.removals.isEmpty
         && !records.contains { $0.facts[claim.vif] != nil }
     }
-  }
-}
-
-// MARK: - Views
-
-extension Table {
-  /// Forgets everybody who is not among `members`.
-  ///
-  /// What a departed member was to remove is gone with it, so its target acquires at once. Before
-  /// an exchange the target's claim lapses: somebody else of the view may hold the VIF.
-  mutating func prune(to members: [MemberID], exchanging: Bool, journal: inout Journal) {
-    records.removeAll { !members.contains($0.member) }
-    for index in claims.indices {
-      let pending = claims[index].pending
-      for removal in claims[index].removals where !members.contains(removal.member) {
-        end(removalBy: removal.member, at: index, as: .released, journal: &journal)
-      }
-      let gone = claims[index].holder.map { !members.contains($0) } ?? false
-      let lapsed = exchanging && pending && !claims[index].removals.contains { $0.cause == .move }
-      if gone || lapsed {
-        journal.assigned(claims[index].vif, from: claims[index].holder, to: nil, .holderGone)
-        claims[index].holder = nil
-        claims[index].pending = false
-      }
-      claims[index].stuck = false
-    }
-    addMissingClaims()
+    overrides.removeAll { claims.sortedIndex(of: $0.vif, by: \.vif) == nil }
   }
 
-  /// The table as it is told to members from elsewhere: pending moves count as not begun.
-  func report(for view: ViewID) -> StateReport {
-    var told = claims
-    for index in told.indices where told[index].isCancellable {
-      let moving = told[index].removals.first { $0.cause == .move }
-      told[index].pending = false
-      told[index].holder = moving?.member
-      guard let moving else { continue }
-      told[index].removals.removeAll { $0.member == moving.member }
-    }
-    return StateReport(view: view, records: records, lastMove: lastMove, claims: told)
-  }
-
-  /// The table as it is.
-  func exact(for view: ViewID) -> StateReport {
-    StateReport(view: view, records: records, lastMove: lastMove, claims: claims)
-  }
-
-  /// The one table that comes of those of several synced sets; `reports` cover the view.
-  ///
-  /// With a mature member among them all are mature. A VIF brought in by several holders stays at
-  /// one; the others are to remove it.
-  init(merging reports: [StateReport], journal: inout Journal) {
-    records = reports.flatMap(\.records).sorted { $0.member < $1.member }
-    lastMove = reports.map(\.lastMove).max() ?? MoveID(0)
-    if let mature = records.first(where: \.mature)?.member {
-      try? self.mature(by: mature, journal: &journal)
-    }
-    for report in reports {
-      for claim in report.claims {
-        let index = claims.insertionIndex(of: claim.vif, by: \.vif)
-        if index == claims.count || claims[index].vif != claim.vif {
-          claims.insert(Claim(vif: claim.vif), at: index)
-        }
-        claims[index].removals.append(contentsOf: claim.removals)
-      }
-    }
-    for index in claims.indices { claims[index].removals.sort { $0.member < $1.member } }
-    addMissingClaims()
-    keepOneHolder(of: reports, journal: &journal)
-  }
-
-  private mutating func keepOneHolder(of reports: [StateReport], journal: inout Journal) {
-    var allocation = allocation()
-    for index in allocation.demands.indices {
-      allocation.demands[index].waits = true  // Nothing is given out here, only kept.
-    }
-    for report in reports {
-      for claim in report.claims {
-        guard let holder = claim.holder,
-          let index = claims.sortedIndex(of: claim.vif, by: \.vif),
-          let server = records.sortedIndex(of: holder, by: \.member)
-        else { continue }
-        allocation.demands[index].holders.append(server)
-      }
-    }
-    for index in allocation.demands.indices { allocation.demands[index].holders.sort() }
-    let kept = allocation.resolved()
-    for (index, demand) in allocation.demands.enumerated() {
-      // With no valid holder the lowest stands for them until the plan finds another.
-      guard let keeper = kept[index] ?? demand.holders.first else { continue }
-      claims[index].holder = records[keeper].member
-      for loser in demand.holders where loser != keeper {
-        addRemoval(at: index, by: records[loser].member, .conflict, .conflict, journal: &journal)
-      }
-    }
-  }
-}
-
-// MARK: - Decisions
-
-extension Table {
-  /// Gives every VIF that needs one another holder: the same choice at every member.
-  mutating func plan(journal: inout Journal) {
-    let result = allocation().resolved()
-    for (index, server) in result.enumerated() where !claims[index].waits {
-      let holder = server.map { records[$0].member }
-      guard holder != claims[index].holder else { continue }
-      assign(index, to: holder, because: reason(at: index), journal: &journal)
-    }
-  }
-
-  /// The moves of one round of balance.
-  func balancing() -> [BalanceReport.Move] {
-    allocation().balancing(limit: shared.acquisitionsPerRound.map(Int.init) ?? .max).map { move in
-      BalanceReport.Move(
-        vif: claims[move.demand].vif,
-        from: records[move.from].member,
-        to: records[move.to].member
-      )
-    }
-  }
-
-  /// How many VIFs each member holds or is to hold, by position in ``records``.
-  var loads: [Int] {
-    records.map { record in claims.count { $0.holder == record.member } }
-  }
-
-  /// The allocation problem: servers as ``records``, demands as ``claims``.
-  func allocation() -> Allocation {
-    let servers = records.map { Allocation.Server(member: $0.member, weight: Int($0.facts.weight)) }
-    let demands = claims.map { claim in
-      let holder = claim.holder.flatMap { records.sortedIndex(of: $0, by: \.member) }
-      var demand = Allocation.Demand(
-        vif: claim.vif,
-        holders: holder.map { [$0] } ?? [],
-        eligible: eligible(for: claim.vif),
-        prefers: records.map { $0.facts[claim.vif]?.preferred ?? false }
-      )
-      demand.waits = claim.waits
-      demand.fixed = claim.stuck
-      return demand
-    }
-    let apart = shared.apart.map { set in
-      set.compactMap { claims.sortedIndex(of: $0, by: \.vif) }
-    }
-    return Allocation(servers: servers, demands: demands, apart: apart)
-  }
-
-  /// For each record, whether it may hold the VIF; drained members may if nobody else can.
-  private func eligible(for vif: VIFID) -> [Bool] {
-    let able = records.map { record in
-      record.mature && !record.facts.leaving && record.facts[vif]?.readiness == .ready
-    }
-    let willing = zip(able, records).map { $0 && !$1.facts.drained }
-    return willing.contains(true) ? willing : able
-  }
-
-  private func reason(at index: Int) -> FailoverEngine.Reason {
-    guard let holder = claims[index].holder, let record = self[holder] else { return .uncovered }
-    if record.facts.leaving { return .leaving }
-    let readiness = record.facts[claims[index].vif]?.readiness ?? .other
-    return readiness == .ready ? .drained : .notEligible(readiness)
-  }
-
-  /// Makes `member` the holder; the one that holds the VIF is to remove it first.
-  private mutating func assign(
-    _ index: Int,
-    to member: MemberID?,
-    because reason: FailoverEngine.Reason,
-    journal: inout Journal
-  ) {
-    let old = claims[index].holder
-    journal.assigned(claims[index].vif, from: old, to: member, reason)
-    if let old, !claims[index].pending {
-      addRemoval(at: index, by: old, .move, reason, journal: &journal)
-    }
-    claims[index].holder = member
-    claims[index].stuck = false
-    // One that was to remove it, and is the holder again, may still have it, or puts it back.
-    let mayHave = claims[index].removals.contains { $0.member == member }
-    claims[index].pending = member != nil && !mayHave && !claims[index].removals.isEmpty
-    if let member { end(removalBy: member, at: index, as: .cancelled, journal: &journal) }
-  }
-
-  private mutating func addRemoval(
-    at index: Int,
-    by member: MemberID,
-    _ cause: Removal.Cause,
-    _ reason: FailoverEngine.Reason,
-    journal: inout Journal
-  ) {
-    lastMove = MoveID(lastMove.rawValue &+ 1)
-    let removal = Removal(member: member, id: lastMove, cause: cause)
-    let position = claims[index].removals.insertionIndex(of: member, by: \.member)
-    claims[index].removals.insert(removal, at: position)
-    let vif = claims[index].vif
-    journal.note(.removing(vif, by: member, removal.id, journal.view, reason))
-  }
-}
-
-extension Claim {
-  /// Nobody but those who are to remove it can have the VIF.
-  var isCancellable: Bool { holder == nil || pending }
-  /// Nobody is to get the VIF before a removal has ended.
-  var waits: Bool { holder == nil && !removals.isEmpty }
-}
-
-/// What changed in the table while one event was handled, for log and status.
-struct Journal: Sendable, Equatable {
-  var view: ViewID
-  private(set) var notes: [FailoverEngine.Note] = []
-
-  init(view: ViewID) { self.view = view }
-
-  mutating func note(_ note: FailoverEngine.Note) { notes.append(note) }
-
-  mutating func takeNotes() -> [FailoverEngine.Note] {
-    defer { notes = [] }
-    return notes
-  }
-
-  mutating func assigned(
+  /// Writes a change of holder into log and history.
+  mutating func record(
     _ vif: VIFID,
     from: MemberID?,
     to: MemberID?,
-    _ reason: FailoverEngine.Reason
+    _ reason: FailoverEngine.Reason,
+    journal: inout Journal
   ) {
-    notes.append(.assigned(vif, from: from, to: to, view, reason))
-  }
-
-  mutating func vacated(_ vif: VIFID, by member: MemberID, _ facts: Facts) {
-    let readiness = facts[vif]?.readiness ?? .other
-    assigned(vif, from: member, to: nil, facts.leaving ? .leaving : .notEligible(readiness))
+    journal.note(.assigned(vif, from: from, to: to, journal.view, reason))
+    history.add(vif, from: from, to: to, reason, in: journal.view, at: journal.now)
   }
 }

@@ -3,7 +3,9 @@
 package import Addresses
 package import Announcements
 package import Failover
+package import FailoverWire
 package import GroupModel
+package import Machine
 
 extension FailoverNodeEngine {
   /// What can happen to the fail-over part of a node.
@@ -27,6 +29,12 @@ extension FailoverNodeEngine {
     case vanished(VIFID)
     /// All of it is there again: neighbours are told.
     case restored(VirtualInterface)
+    /// All of this node's health checks that fail now: ``FailoverEngine/Event/checks(_:)``.
+    case checks([FailingCheck])
+    /// An operator asks for something; answered by ``Effect/answer(_:_:)``.
+    case command(FailoverEngine.Command, FailoverEngine.Ticket)
+    /// A dead daemon's guardian says that its addresses are gone.
+    case obituary(NodeID)
     /// Hand over and leave (TERM); ends in ``Effect/departed``.
     case leave
   }
@@ -41,6 +49,12 @@ extension FailoverNodeEngine {
     case release(VirtualInterface)
     /// Send an Ethernet frame as it stands.
     case inject([UInt8], on: InterfaceName)
+    /// An operator's command came to its end.
+    case answer(FailoverEngine.Ticket, FailoverEngine.Answer)
+    /// Write to stable storage whether this node is drained.
+    case keep(drained: Bool)
+    /// An own message that was sent at this instant came back in the present view.
+    case proven(Instant)
     /// One line for the log.
     case note(FailoverEngine.Note)
     /// Nothing is held, the peers know, and the process may end.
@@ -50,6 +64,8 @@ extension FailoverNodeEngine {
   /// What is fixed while the node runs.
   package struct Settings: Sendable, Equatable {
     package var failover: FailoverEngine.Settings
+    /// Whether this node was drained when its last engine ended (``Effect/keep(drained:)``).
+    package var isDrained = false
     package var announcements = AnnouncementsEngine.Settings()
 
     package init(failover: FailoverEngine.Settings) { self.failover = failover }

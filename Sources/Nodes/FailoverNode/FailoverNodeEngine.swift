@@ -16,7 +16,7 @@ package struct FailoverNodeEngine: StateMachine {
   private var announced = EffectQueue<AnnouncementsEngine.Effect>()
 
   package init(_ settings: Settings) {
-    failover = FailoverEngine(settings.failover)
+    failover = FailoverEngine(settings.failover, isDrained: settings.isDrained)
     announcements = AnnouncementsEngine(settings.announcements)
   }
 
@@ -47,6 +47,10 @@ package struct FailoverNodeEngine: StateMachine {
     case .lost(let vif, let text): failover.handle(.lost(vif, text), at: now, into: &decided)
     case .vanished(let vif): announce(.cancel(vif), at: now, into: &effects)
     case .restored(let vif): announce(.announce(vif), at: now, into: &effects)
+    case .checks(let failing): failover.handle(.checks(failing), at: now, into: &decided)
+    case .command(let command, let ticket):
+      failover.handle(.command(command, ticket), at: now, into: &decided)
+    case .obituary(let node): failover.handle(.obituary(node), at: now, into: &decided)
     case .leave: failover.handle(.leave, at: now, into: &decided)
     }
     route(at: now, into: &effects)
@@ -68,6 +72,9 @@ package struct FailoverNodeEngine: StateMachine {
       case .release(let vif): effects.append(.release(vif))
       case .announce(let vif): announce(.announce(vif), at: now, into: &effects)
       case .cancelAnnouncements(let vif): announce(.cancel(vif), at: now, into: &effects)
+      case .answer(let ticket, let answer): effects.append(.answer(ticket, answer))
+      case .keep(let isDrained): effects.append(.keep(drained: isDrained))
+      case .proven(let instant): effects.append(.proven(instant))
       case .note(let note): effects.append(.note(note))
       case .departed: effects.append(.departed)
       }

@@ -157,6 +157,9 @@ final class Daemon {
     case .acquire(let vif): hands.acquire(vif)
     case .release(let vif): hands.release(vif)
     case .inject(let frame, let interface): hands.inject(frame, on: interface)
+    case .answer(let ticket, let answer): log.info("command \(ticket.rawValue): \(answer)")
+    case .keep(let isDrained): log.warning("drained: \(isDrained), not kept for the next start")
+    case .proven: break  // The embedded ring proves more by each rotation.
     case .note(let note): log.info("\(note)")
     case .departed: loop.stop()
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import Addresses
+package import GroupModel
 
 /// What a member says of itself; changed only by its own ordered messages.
 package struct Facts: Sendable, Hashable {
@@ -16,6 +17,8 @@ package struct Facts: Sendable, Hashable {
   package var shared: SharedSettings
   /// The VIFs it is configured with, in ascending order, each once.
   package var vifs: [VIFFact]
+  /// Its health checks that fail, for status; what they forbid is in the readiness of ``vifs``.
+  package var failing: [FailingCheck]
 
   package init(
     serial: UInt64 = 0,
@@ -23,7 +26,8 @@ package struct Facts: Sendable, Hashable {
     drained: Bool = false,
     leaving: Bool = false,
     shared: SharedSettings = .init(),
-    vifs: [VIFFact]
+    vifs: [VIFFact],
+    failing: [FailingCheck] = []
   ) {
     self.serial = serial
     self.weight = max(1, weight)
@@ -31,6 +35,7 @@ package struct Facts: Sendable, Hashable {
     self.leaving = leaving
     self.shared = shared
     self.vifs = vifs
+    self.failing = failing
   }
 
   /// What it says of one VIF; `nil` if it does not know it.
@@ -52,6 +57,18 @@ package struct VIFFact: Sendable, Hashable {
   }
 }
 
+/// A health check that fails at a member.
+package struct FailingCheck: Sendable, Hashable {
+  /// The configured name; longer ones are cut.
+  package var name: InlineName
+  /// The VIFs that the member is not to hold for it, in ascending order; `nil` for all.
+  package var vifs: [VIFID]?
+
+  package init(name: InlineName, vifs: [VIFID]? = nil) { (self.name, self.vifs) = (name, vifs) }
+
+  package func concerns(_ vif: VIFID) -> Bool { vifs?.contains(vif) ?? true }
+}
+
 /// Whether a member could hold a VIF, or why not.
 package enum Readiness: UInt8, Sendable, Hashable, CaseIterable {
   case ready = 0
@@ -64,8 +81,21 @@ package enum Readiness: UInt8, Sendable, Hashable, CaseIterable {
   case settling = 5
   /// The kernel refused an address of it.
   case cannotHold = 6
+  /// A health check fails.
+  case unhealthy = 7
+  /// It changed too often, and rests.
+  case flapping = 8
   /// A reason that a newer version of the program gave.
   case other = 255
+
+  /// Whether the interfaces would carry the VIF: it can be held where nobody is better.
+  package var isUsable: Bool {
+    switch self {
+    case .ready, .unhealthy, .flapping: true
+    case .unknown, .interfaceMissing, .interfaceDown, .noCarrier, .settling, .cannotHold, .other:
+      false
+    }
+  }
 }
 
 extension Readiness: CustomStringConvertible {
@@ -78,31 +108,10 @@ extension Readiness: CustomStringConvertible {
     case .noCarrier: "no carrier"
     case .settling: "carrier just returned"
     case .cannotHold: "kernel refused an address"
+    case .unhealthy: "health check fails"
+    case .flapping: "changed too often"
     case .other: "not eligible"
     }
-  }
-}
-
-/// The settings that shape the allocation, and therefore must be the same at every member.
-package struct SharedSettings: Sendable, Hashable {
-  /// The newest allocation function its owner has.
-  package var functionVersion: UInt8
-  /// The most VIFs moved in one round of balance; `nil` for all.
-  package var acquisitionsPerRound: UInt16?
-  /// Sets of VIFs to keep on different nodes where possible.
-  package var apart: [[VIFID]]
-
-  /// The allocation function of this version of the program.
-  package static let newestFunction: UInt8 = 1
-
-  package init(
-    functionVersion: UInt8 = Self.newestFunction,
-    acquisitionsPerRound: UInt16? = nil,
-    apart: [[VIFID]] = []
-  ) {
-    self.functionVersion = functionVersion
-    self.acquisitionsPerRound = acquisitionsPerRound
-    self.apart = apart
   }
 }
 

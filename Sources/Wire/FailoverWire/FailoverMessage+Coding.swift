@@ -5,11 +5,12 @@ internal import GroupModel
 
 // Layout: version (1 byte), kind (1 byte), then the fields of the kind. A later version may add
 // fields at the end of a kind, which earlier ones skip, and kinds, which earlier ones ignore.
-// Kinds 8 to 12 are reserved: without, heartbeat, suspect, operator, neighbours.
+// Version 2 added the second parts of state and facts, and kinds 8 to 11. Kind 12 is reserved:
+// neighbours.
 
 extension FailoverMessage {
-  /// The version of the format that is written.
-  package static let version: UInt8 = 1
+  /// The newest version of the format, which is written unless an older one is asked for.
+  package static let version: UInt8 = 2
 
   enum Kind: UInt8 {
     case state = 1
@@ -19,7 +20,17 @@ extension FailoverMessage {
     case moveFailed = 5
     case cancel = 6
     case balance = 7
+    case without = 8
+    case heartbeat = 9
+    case suspect = 10
+    case order = 11
+
+    /// The version of the format that brought it.
+    var since: UInt8 { rawValue <= Self.balance.rawValue ? 1 : 2 }
   }
+
+  /// The oldest version of the format that can carry the message.
+  package var oldestVersion: UInt8 { kind.since }
 
   var kind: Kind {
     switch self {
@@ -30,19 +41,29 @@ extension FailoverMessage {
     case .moveFailed: .moveFailed
     case .cancel: .cancel
     case .balance: .balance
+    case .without: .without
+    case .heartbeat: .heartbeat
+    case .suspect: .suspect
+    case .order: .order
     }
   }
 
   /// The bytes of the message, as carried in a group payload.
-  package func encoded() -> [UInt8] {
+  ///
+  /// In an older `version` they say less, and are what a program of that version would write; a
+  /// message that it does not know comes out all the same, and is ignored by it.
+  package func encoded(as version: UInt8 = Self.version) -> [UInt8] {
     var writer = ByteWriter(reserving: 256)
-    writer.write(Self.version)
+    writer.write(version)
     writer.write(kind.rawValue)
     switch self {
-    case .state(let report): report.encode(into: &writer)
+    case .state(let report):
+      report.encode(into: &writer)
+      if version >= 2 { report.encodeSecondPart(into: &writer) }
     case .facts(let report):
       report.facts.encode(into: &writer)
       writer.write(vifs: report.withdrawn)
+      if version >= 2 { report.facts.encodeSecondPart(into: &writer) }
     case .mature: break
     case .released(let vif, let id), .moveFailed(let vif, let id):
       writer.write(vif)
@@ -52,27 +73,48 @@ extension FailoverMessage {
       writer.write(id.rawValue)
       writer.write(member)
     case .balance(let report): report.encode(into: &writer)
+    case .without(let report):
+      writer.write(report.view)
+      writer.write(report.round)
+      writer.write(members: report.members)
+    case .heartbeat(let number): writer.write(number)
+    case .suspect(let view, let member):
+      writer.write(view)
+      writer.write(member)
+    case .order(let number, let order):
+      writer.write(number)
+      order.encode(into: &writer)
     }
     return writer.bytes
   }
 
   /// Reads a message.
   ///
+  /// A reader of an older version is one that knows no more than that version has.
+  ///
   /// - Throws: `unknown(field: "kind")` for a kind of a newer version, which is to be ignored;
   ///   everything else is no message of any version.
-  package init(decoding bytes: ArraySlice<UInt8>) throws(WireError) {
+  package init(
+    decoding bytes: ArraySlice<UInt8>,
+    as known: UInt8 = Self.version
+  ) throws(WireError) {
     var reader = ByteReader(bytes)
     let version = try reader.read(UInt8.self)
     guard version >= 1 else { throw .unknown(field: "version", value: UInt64(version)) }
     let rawKind = try reader.read(UInt8.self)
-    guard let kind = Kind(rawValue: rawKind) else {
+    guard let kind = Kind(rawValue: rawKind), kind.since <= known else {
       throw .unknown(field: "kind", value: UInt64(rawKind))
     }
     switch kind {
-    case .state: self = .state(try StateReport(from: &reader))
+    case .state:
+      var report = try StateReport(from: &reader)
+      if min(version, known) >= 2 { try report.readSecondPart(from: &reader) }
+      self = .state(report)
     case .facts:
-      let facts = try Facts(from: &reader)
-      self = .facts(FactsReport(facts: facts, withdrawn: try reader.readVIFs()))
+      var facts = try Facts(from: &reader)
+      let withdrawn = try reader.readVIFs()
+      if min(version, known) >= 2 { try facts.readSecondPart(from: &reader) }
+      self = .facts(FactsReport(facts: facts, withdrawn: withdrawn))
     case .mature: self = .mature
     case .released: self = .released(try reader.readVIF(), MoveID(try reader.read()))
     case .moveFailed: self = .moveFailed(try reader.readVIF(), MoveID(try reader.read()))
@@ -81,8 +123,19 @@ extension FailoverMessage {
       let id = MoveID(try reader.read())
       self = .cancel(vif, id, try reader.readMember())
     case .balance: self = .balance(try BalanceReport(from: &reader))
+    case .without:
+      let view = try reader.readView()
+      let round = try reader.read(UInt32.self)
+      self = .without(WithoutReport(view: view, round: round, members: try reader.readMembers()))
+    case .heartbeat: self = .heartbeat(try reader.read())
+    case .suspect:
+      let view = try reader.readView()
+      self = .suspect(view, try reader.readMember())
+    case .order:
+      let number = try reader.read(UInt64.self)
+      self = .order(number, try OperatorOrder(from: &reader))
     }
-    if version <= Self.version { try reader.finish() }
+    if version <= known { try reader.finish() }
   }
 }
 

@@ -9,6 +9,8 @@ enum Limits {
   static let members = 1_024
   static let vifs = 4_096
   static let groups = 1_024
+  static let checks = 1_024
+  static let history = 1_024
 }
 
 /// Requires keys to be strictly ascending, which also means that there are no duplicates.
@@ -77,6 +79,77 @@ extension Facts {
   }
 }
 
+extension Facts {
+  /// Stands for all VIFs where the number of those that a check concerns is expected.
+  private static let everything = UInt16.max
+
+  /// What version 2 added.
+  func encodeSecondPart(into writer: inout ByteWriter) {
+    writer.write(shared.policy.rawValue)
+    writer.write(shared.quorum?.members ?? 0)
+    writer.write(UInt8(shared.quorum?.isStrict ?? false ? 1 : 0))
+    writer.write(count: failing.count)
+    for check in failing {
+      writer.write(check.name)
+      if let vifs = check.vifs { writer.write(vifs: vifs) } else { writer.write(Self.everything) }
+    }
+  }
+
+  mutating func readSecondPart(from reader: inout ByteReader) throws(WireError) {
+    // What a newer version may add here is not known to be harmless: nobody is to hold too much.
+    shared.policy = Policy(rawValue: try reader.read()) ?? .drop
+    let members = try reader.read(UInt16.self)
+    let isStrict = try reader.read(UInt8.self) & 1 == 1
+    shared.quorum = members == 0 ? nil : Quorum(members: members, isStrict: isStrict)
+    failing = []
+    for _ in 0..<(try reader.readCount("checks", limit: Limits.checks)) {
+      let name = try reader.readName()
+      var peek = reader
+      if try peek.read(UInt16.self) == Self.everything {
+        reader = peek
+        failing.append(FailingCheck(name: name))
+      } else {
+        failing.append(FailingCheck(name: name, vifs: try reader.readVIFs()))
+      }
+    }
+  }
+}
+
+extension OperatorOrder {
+  func encode(into writer: inout ByteWriter) {
+    switch self {
+    case .prefer(let vif, let node):
+      writer.write(UInt8(1))
+      writer.write(vif)
+      writer.write(node)
+    case .move(let vif, let node):
+      writer.write(UInt8(2))
+      writer.write(vif)
+      writer.write(node)
+    case .balance: writer.write(UInt8(3))
+    case .announce(let vif):
+      writer.write(UInt8(4))
+      writer.write(vif)
+    }
+  }
+
+  init(from reader: inout ByteReader) throws(WireError) {
+    let raw = try reader.read(UInt8.self)
+    switch raw {
+    case 1:
+      let vif = try reader.readVIF()
+      self = .prefer(vif, try reader.readNode())
+    case 2:
+      let vif = try reader.readVIF()
+      guard let node = try reader.readNode() else { throw .malformed(field: "node") }
+      self = .move(vif, node)
+    case 3: self = .balance
+    case 4: self = .announce(try reader.readVIF())
+    default: throw .unknown(field: "order", value: UInt64(raw))
+    }
+  }
+}
+
 extension ByteWriter {
   /// Writes a count; senders keep below ``Limits``, far below what the field can hold.
   mutating func write(count: Int) { write(UInt16(clamping: count)) }
@@ -106,6 +179,16 @@ extension ByteWriter {
   mutating func write(_ member: MemberID) {
     write(member.node.name)
     write(member.process)
+  }
+
+  mutating func write(members: [MemberID]) {
+    write(count: members.count)
+    for member in members { write(member) }
+  }
+
+  /// Writes a node, or an empty name for none.
+  mutating func write(_ node: NodeID?) {
+    if let node { write(node.name) } else { write(UInt8(0)) }
   }
 
   mutating func write(_ view: ViewID) {
@@ -152,6 +235,24 @@ extension ByteReader {
   mutating func readMember() throws(WireError) -> MemberID {
     guard let node = NodeID(try readName().bytes) else { throw .malformed(field: "node") }
     return MemberID(node: node, process: try readName())
+  }
+
+  /// Reads a list of members, which must be strictly ascending.
+  mutating func readMembers() throws(WireError) -> [MemberID] {
+    var members: [MemberID] = []
+    for _ in 0..<(try readCount("members", limit: Limits.members)) {
+      members.append(try readMember())
+    }
+    try requireAscending(members, by: \.self, "members")
+    return members
+  }
+
+  /// Reads a node; `nil` for an empty name.
+  mutating func readNode() throws(WireError) -> NodeID? {
+    let bytes = try readName().bytes
+    guard !bytes.isEmpty else { return nil }
+    guard let node = NodeID(bytes) else { throw .malformed(field: "node") }
+    return node
   }
 
   mutating func readView() throws(WireError) -> ViewID {

@@ -25,6 +25,8 @@ package struct FailoverMachine: StateMachine {
     case acquire(VirtualInterface)
     case release(VirtualInterface)
     case inject([UInt8], on: InterfaceName)
+    case answer(FailoverEngine.Ticket, FailoverEngine.Answer)
+    case keep(drained: Bool)
     case note(FailoverEngine.Note)
     case departed
   }
@@ -113,6 +115,9 @@ package struct FailoverMachine: StateMachine {
     case .acquire(let vif): effects.append(.acquire(vif))
     case .release(let vif): effects.append(.release(vif))
     case .inject(let frame, let interface): effects.append(.inject(frame, on: interface))
+    case .answer(let ticket, let answer): effects.append(.answer(ticket, answer))
+    case .keep(let isDrained): effects.append(.keep(drained: isDrained))
+    case .proven: break  // The ring's rotation proves it here.
     case .note(let note): effects.append(.note(note))
     case .departed: effects.append(.departed)
     }

@@ -169,6 +169,9 @@ package struct FailoverScene: Scene {
     case .acquire(let vif): ask(vif, adds: true, of: host, in: &world)
     case .release(let vif): ask(vif, adds: false, of: host, in: &world)
     case .inject(let frame, _): watch(frame, from: host, in: &world)
+    case .answer(let ticket, let answer):
+      world.log(host, "answers \(ticket.rawValue): \(answer)")
+    case .keep(let isDrained): world.log(host, "keeps drained: \(isDrained)")
     case .note(let note): world.log(host, "\(note)")
     }
     return nil
