@@ -25,6 +25,10 @@ struct Cluster {
     var claimed: [VIFID] = []
     /// Really on its interfaces.
     var present: [VIFID] = []
+    /// Its process does not run, though the backend keeps it in the group.
+    var isHung = false
+    /// It is in the group, but not one of us: it says nothing.
+    var isMute = false
     var joined = false
     var departed = false
     var configuration: Int?
@@ -151,7 +155,7 @@ struct Cluster {
 
   var canOrder: [Int] {
     nodes.indices.filter { index in
-      !nodes[index].outbox.isEmpty && nodes[index].configuration != nil
+      !nodes[index].outbox.isEmpty && nodes[index].configuration != nil && !nodes[index].isHung
         && !nodes[index].inbox.contains {
           if case .view = $0 { true } else { false }
         } && nodes[index].installed != nil
@@ -221,7 +225,9 @@ struct Cluster {
   }
 
   mutating func wake(_ index: Int) {
-    guard let deadline = nodes[index].engine?.nextDeadline, deadline <= now else { return }
+    guard let deadline = nodes[index].engine?.nextDeadline, deadline <= now,
+      !nodes[index].isHung
+    else { return }
     var effects = EffectQueue<FailoverEngine.Effect>()
     nodes[index].engine?.advance(to: now, into: &effects)
     perform(effects.takeAll(), at: index)
@@ -237,7 +243,8 @@ struct Cluster {
     for effect in effects {
       switch effect {
       case .request(.join): nodes[index].joined = true
-      case .request(.multicast(_, _, _, let payload)): nodes[index].outbox.append(payload)
+      case .request(.multicast(_, _, _, let payload)):
+        if !nodes[index].isMute { nodes[index].outbox.append(payload) }
       case .request(.disconnect): leaveGroup(index)
       case .request(.leave): break
       case .acquire(let vif):
@@ -329,7 +336,7 @@ struct Cluster {
       settle()
       turns += 1
       if turns > 20_000 { violations.append("time does not pass: a deadline stays due") }
-      let next = nodes.compactMap { $0.engine?.nextDeadline }.min()
+      let next = nodes.filter { !$0.isHung }.compactMap { $0.engine?.nextDeadline }.min()
       guard let next, next <= end else { break }
       now = max(now, next)
       for index in nodes.indices { wake(index) }
@@ -346,15 +353,27 @@ struct Cluster {
         order(index)
         busy = true
       }
-      for index in nodes.indices where !nodes[index].inbox.isEmpty {
+      for index in nodes.indices where !nodes[index].inbox.isEmpty && !nodes[index].isHung {
         deliver(index)
         busy = true
       }
-      for index in nodes.indices where !nodes[index].kernel.isEmpty {
+      for index in nodes.indices where !nodes[index].kernel.isEmpty && !nodes[index].isHung {
         completeKernel(index)
         busy = true
       }
     }
+  }
+
+  /// Gives a node a command with this ticket.
+  mutating func command(_ command: FailoverEngine.Command, _ ticket: UInt64, at index: Int) {
+    feed(.command(command, .init(ticket)), to: index)
+  }
+
+  /// Another configuration is read while the node runs.
+  mutating func reload(_ index: Int, vifs: [VirtualInterface], ticket: UInt64 = 99) {
+    var settings = FailoverEngine.Settings(node: nodes[index].id, group: Self.group, vifs: vifs)
+    adjust(nodes[index].id, &settings)
+    command(.reload(settings), ticket, at: index)
   }
 
   /// One line per VIF: who has it, by node name.
