@@ -2,6 +2,7 @@
 
 import Addresses
 import Failover
+import Glibc
 import GroupModel
 import Machine
 import Testing
@@ -35,6 +36,29 @@ import Testing
       let problem = Allocation(servers: servers(weights: [1, 1]), demands: demands)
       #expect(problem.resolved() == Oracle(problem).best())
     }
+  }
+
+  /// `ALLOCATION_STRIDE=1` tries all of them; the usual run takes one in some thousands.
+  @Test("Every eligibility of four members and five VIFs, weights and apart sets included")
+  func allEligibilities() {
+    let stride = getenv("ALLOCATION_STRIDE").flatMap { Int(String(cString: $0)) } ?? 4_999
+    var tried = 0
+    for code in Swift.stride(from: 0, to: 1 << 20, by: max(1, stride)) {
+      let demands = (0..<5).map { index in
+        Allocation.Demand(
+          vif: vif(index + 1).id,
+          holders: code.isMultiple(of: 3) ? [code % 4] : code.isMultiple(of: 5) ? [0, 2] : [],
+          eligible: (0..<4).map { code >> (index * 4 + $0) & 1 == 1 },
+          prefers: (0..<4).map { (code / 7 + index) % 9 == $0 }
+        )
+      }
+      let weights = [1, 1 + code % 3, 1, 1 + code % 2]
+      let apart = code.isMultiple(of: 2) ? [[0, 3]] : []
+      let problem = Allocation(servers: servers(weights: weights), demands: demands, apart: apart)
+      #expect(problem.resolved() == Oracle(problem).best(), "code \(code)")
+      tried += 1
+    }
+    #expect(tried >= (1 << 20) / stride)
   }
 
   @Test("Balance ends, and leaves loads within one per weight unit where eligibility allows")

@@ -69,6 +69,8 @@ struct Cluster {
   var now = Instant.boot
   var violations: [String] = []
   var counters = Counters()
+  /// The backend says that all of a view came together: a bug to be found.
+  var isLying = false
   private var lineages = 0
   private let adjust: (NodeID, inout FailoverEngine.Settings) -> Void
 

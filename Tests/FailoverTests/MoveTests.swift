@@ -58,6 +58,23 @@ import Testing
     }
   }
 
+  @Test("Between the transitional signal and the view nothing is acquired")
+  func signalled() {
+    var cluster = balancing()
+    cluster.deliver(0)
+    cluster.deliver(1)
+    cluster.completeKernel(0)
+    cluster.order(0)
+    cluster.feed(.group(.transitional(Cluster.group)), to: 1)
+    cluster.deliver(1)
+    #expect(cluster.nodes[1].kernel.isEmpty, "others may not have seen it")
+    cluster.crash(0)
+    cluster.partition(["b"])
+    cluster.settle()
+    #expect(cluster.coverage == ["b", "b"])
+    #expect(cluster.violations.isEmpty)
+  }
+
   @Test("If the old holder is gone, the new one acquires at the view")
   func fromGone() {
     var cluster = balancing()

@@ -5,7 +5,7 @@ internal import GroupModel
 internal import Machine
 
 /// Agreeing on one table with members from elsewhere.
-struct Exchange: Sendable, Equatable {
+struct Exchange: Sendable, Hashable {
   /// The most messages kept during one exchange.
   static let queueLimit = 4_096
 
@@ -23,7 +23,7 @@ struct Exchange: Sendable, Equatable {
   /// When to go on without those who are silent.
   var passesAt: Instant?
 
-  struct Queued: Sendable, Equatable {
+  struct Queued: Sendable, Hashable {
     let sender: MemberID
     let message: FailoverMessage
   }

@@ -19,7 +19,7 @@ package import Machine
 ///
 /// Guarantees: within a view nobody acquires a VIF while another member has it; two members have
 /// it only if two synced sets brought it to a merge, until the loser has removed it.
-package struct FailoverEngine: StateMachine {
+package struct FailoverEngine: StateMachine, Hashable {
   var settings: Settings
   var session: Session
   var links: Links
@@ -33,7 +33,7 @@ package struct FailoverEngine: StateMachine {
   var dropped = Drops()
 
   /// The end of this member.
-  enum Departure: Sendable, Equatable {
+  enum Departure: Sendable, Hashable {
     /// Removes everything, tells the others, and disconnects.
     case leaving(deadline: Instant, disconnecting: Bool)
     case departed

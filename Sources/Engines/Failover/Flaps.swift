@@ -4,7 +4,7 @@ internal import Addresses
 internal import Machine
 
 /// How often this node's own eligibility changed, and whether it rests because of that.
-struct Flaps: Sendable, Equatable {
+struct Flaps: Sendable, Hashable {
   /// Until when this node declares itself ineligible.
   private(set) var restsUntil: Instant?
   /// When eligibility changed, oldest first; only within the window.

@@ -6,13 +6,13 @@ internal import GroupModel
 internal import Machine
 
 /// The latest changes of holder: the same at every member, but for the clock they are dated by.
-struct History: Sendable, Equatable {
+struct History: Sendable, Hashable {
   /// Oldest first.
   private(set) var changes: [Change] = []
   /// The number of the latest change.
   private(set) var last: UInt64 = 0
 
-  struct Change: Sendable, Equatable {
+  struct Change: Sendable, Hashable {
     /// Without an age.
     let entry: HistoryEntry
     let at: Instant
@@ -86,7 +86,7 @@ struct History: Sendable, Equatable {
 }
 
 /// A VIF that is not acquired before the lease of its last holder has run out.
-struct LocalFence: Sendable, Equatable {
+struct LocalFence: Sendable, Hashable {
   let vif: VIFID
   let until: Instant
   /// `nil` if others told of it.

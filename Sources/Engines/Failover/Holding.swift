@@ -5,7 +5,7 @@ internal import FailoverWire
 internal import Machine
 
 /// What this node has done with one of its VIFs.
-struct Holding: Sendable, Equatable {
+struct Holding: Sendable, Hashable {
   /// What is, or is about to be, on the interfaces.
   private(set) var vif: VirtualInterface
   /// As it is configured now; `nil` if it is no longer.
@@ -24,7 +24,7 @@ struct Holding: Sendable, Equatable {
   var reason: String
 
   /// Whether the addresses are on the interfaces; at most one kernel request is under way.
-  enum Presence: Sendable, Equatable {
+  enum Presence: Sendable, Hashable {
     case absent
     case adding
     case present

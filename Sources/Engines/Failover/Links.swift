@@ -5,12 +5,12 @@ internal import FailoverWire
 internal import Machine
 
 /// What this node knows of its own interfaces, and whether it could hold a VIF.
-struct Links: Sendable, Equatable {
+struct Links: Sendable, Hashable {
   private(set) var interfaces: [Link]
   /// VIFs that the kernel refused, and until when they are not tried again; in ascending order.
   private var refused: [Refusal] = []
 
-  struct Link: Sendable, Equatable {
+  struct Link: Sendable, Hashable {
     let name: InterfaceName
     /// `nil` until the kernel has been heard about it.
     var state: LinkState?
@@ -18,7 +18,7 @@ struct Links: Sendable, Equatable {
     var settles: Instant?
   }
 
-  private struct Refusal: Sendable, Equatable {
+  private struct Refusal: Sendable, Hashable {
     let vif: VIFID
     var until: Instant
   }

@@ -5,7 +5,7 @@ internal import GroupModel
 internal import Machine
 
 /// Signs of life, on a backend that keeps a member whose loop hangs in its views.
-struct Pulse: Sendable, Equatable {
+struct Pulse: Sendable, Hashable {
   /// When the next heartbeat is due.
   private(set) var beatsAt: Instant
   /// When each member was heard last, in ascending order of member.
@@ -14,12 +14,12 @@ struct Pulse: Sendable, Equatable {
   /// Own heartbeats that have not come back, oldest first.
   private var underway: [Beat] = []
 
-  private struct Sign: Sendable, Equatable {
+  private struct Sign: Sendable, Hashable {
     let member: MemberID
     var at: Instant
   }
 
-  private struct Beat: Sendable, Equatable {
+  private struct Beat: Sendable, Hashable {
     let number: UInt64
     let sent: Instant
     let view: ViewID

@@ -6,7 +6,7 @@ internal import GroupModel
 internal import Machine
 
 /// Everything that ends with the connection to the group.
-struct Session: Sendable, Equatable {
+struct Session: Sendable, Hashable {
   let me: MemberID
   var table: Table
   /// The members whose tables are the same as this one: a synced set.
@@ -39,7 +39,7 @@ struct Session: Sendable, Equatable {
   /// Nodes whose addresses are known to be gone although they are in the view yet.
   var obituaries: [NodeID] = []
 
-  enum Stage: Sendable, Equatable {
+  enum Stage: Sendable, Hashable {
     case disconnected
     /// Connected, not yet in the group.
     case joining
@@ -47,7 +47,7 @@ struct Session: Sendable, Equatable {
     case running(View)
   }
 
-  struct View: Sendable, Equatable {
+  struct View: Sendable, Hashable {
     let id: ViewID
     /// In ascending order.
     let members: [MemberID]
@@ -111,11 +111,11 @@ struct Session: Sendable, Equatable {
 }
 
 /// A command that waits for its message to come back.
-struct Pending: Sendable, Equatable {
+struct Pending: Sendable, Hashable {
   let ticket: FailoverEngine.Ticket
   let message: Message
 
-  enum Message: Sendable, Equatable {
+  enum Message: Sendable, Hashable {
     /// Own facts of at least this serial.
     case facts(UInt64)
     case order(UInt64)
@@ -123,7 +123,7 @@ struct Pending: Sendable, Equatable {
 }
 
 /// What this node has told of itself.
-struct Tale: Sendable, Equatable {
+struct Tale: Sendable, Hashable {
   /// What it told last; the serial is that of the message.
   private(set) var told: Facts
   /// Messages on their way, oldest first.
@@ -131,7 +131,7 @@ struct Tale: Sendable, Equatable {
   /// Until then the next message waits for removals that it is to report.
   var waitsUntil: Instant?
 
-  private struct Underway: Sendable, Equatable {
+  private struct Underway: Sendable, Hashable {
     let serial: UInt64
     let withdrawn: [VIFID]
   }
@@ -158,7 +158,7 @@ struct Tale: Sendable, Equatable {
 }
 
 /// A removal that is waited for.
-struct Watch: Sendable, Equatable {
+struct Watch: Sendable, Hashable {
   let vif: VIFID
   let member: MemberID
   let id: MoveID

@@ -7,7 +7,7 @@ package import GroupModel
 extension FailoverEngine {
   /// What the configuration says; all but ``node``, ``group`` and ``isShared`` may change while the
   /// engine runs (``Command/reload(_:)``).
-  package struct Settings: Sendable, Equatable {
+  package struct Settings: Sendable, Hashable {
     /// This node's configured name.
     package var node: NodeID
     package var group: GroupName
@@ -65,7 +65,7 @@ extension FailoverEngine {
   }
 
   /// What a node does that has lost its backend.
-  package enum BackendLoss: Sendable, Equatable {
+  package enum BackendLoss: Sendable, Hashable {
     /// It holds nothing until it is back.
     case release
     /// It keeps what it holds; others may acquire it too, since nobody can tell them apart.
@@ -74,7 +74,7 @@ extension FailoverEngine {
 
   /// A node whose own eligibility changed more than ``limit`` times within ``window`` declares
   /// itself ineligible for ``rest``, doubled every time up to ``longestRest``.
-  package struct Flapping: Sendable, Equatable {
+  package struct Flapping: Sendable, Hashable {
     package var limit = 5
     package var window: Duration = .seconds(60)
     package var rest: Duration = .seconds(30)

@@ -137,7 +137,7 @@ extension FailoverEngine {
   }
 
   /// How many messages were not acted on, by reason.
-  package struct Drops: Sendable, Equatable {
+  package struct Drops: Sendable, Hashable {
     /// Bytes that are no message.
     package var malformed: UInt64 = 0
     /// Kinds of a newer version.

@@ -9,7 +9,7 @@ internal import Machine
 ///
 /// It changes only by what is delivered in order, and by pure functions of itself; so members that
 /// began with the same table, and moved together since, have the same one.
-struct Table: Sendable, Equatable {
+struct Table: Sendable, Hashable {
   /// The members it speaks for, in ascending order.
   var records: [MemberRecord]
   /// One for each VIF that a member knows, in ascending order.

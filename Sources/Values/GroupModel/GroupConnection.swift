@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// What a user asks of a ``GroupConnection``.
-package enum GroupRequest: Sendable, Equatable {
+package enum GroupRequest: Sendable, Hashable {
   case join(GroupName)
   case leave(GroupName)
   /// Sends to all members of all the groups, which the sender need not be in (open groups).
