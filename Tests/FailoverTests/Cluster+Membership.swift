@@ -32,7 +32,7 @@ extension Cluster {
           group: Self.group,
           id: id,
           members: members,
-          cameTogether: isLying ? members : together.map { nodes[$0].member }.sorted(),
+          cameTogether: together.map { nodes[$0].member }.sorted(),
           cause: .network
         )
         nodes[member].inbox.append(.view(view, configuration: number, lineage: lineage))

@@ -56,9 +56,16 @@ import Testing
     cluster.command(.drain, 1, at: 0)
     cluster.run(for: .seconds(1))
     #expect(cluster.coverage[0].contains("a"), "drained members count when nobody else is there")
+    let notes = cluster.nodes.map(\.notes.count)
     cluster.heal()
     cluster.run(for: .seconds(1))
     #expect(!cluster.coverage.joined().contains("a"))
+    for index in [1, 2] {
+      let releases = cluster.nodes[index].notes.dropFirst(notes[index]).contains { note in
+        if case .releasing = note { true } else { false }
+      }
+      #expect(!releases, "nothing is given to the drained member, not even for a moment")
+    }
     #expect(cluster.violations.isEmpty)
   }
 

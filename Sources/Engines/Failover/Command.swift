@@ -26,7 +26,8 @@ extension FailoverEngine {
     /// The holder, whoever it is, tells the neighbours again where the VIF is.
     case announce(VIFID)
     /// The configuration was read again. What is still wanted stays where it is; a VIF whose
-    /// addresses changed is replaced in place.
+    /// addresses changed is replaced in place. The shell then tells the state of every interface
+    /// that a VIF names, as at start.
     case reload(Settings)
   }
 

@@ -101,6 +101,21 @@ package struct FailoverEngine: StateMachine, Hashable {
     progressDeparture(&turn)
   }
 
+  /// What is not finished, and a change of membership would cut.
+  package struct Activity: Sendable, Hashable {
+    /// Members exchange their tables.
+    package var isExchanging: Bool
+    /// How many removals are waited for.
+    package var removals: Int
+  }
+
+  package var activity: Activity {
+    Activity(
+      isExchanging: session.view != nil && !session.isRunning,
+      removals: session.view == nil ? 0 : session.table.claims.reduce(0) { $0 + $1.removals.count }
+    )
+  }
+
   /// The replicated table, for comparison between members; `nil` outside a settled view.
   package var replicated: StateReport? {
     guard session.isRunning, let view = session.view else { return nil }

@@ -23,6 +23,9 @@ package struct FailoverNodeEngine: StateMachine {
   /// What this member knows and does.
   package var status: FailoverEngine.Status { failover.status }
 
+  /// What a change of membership would cut.
+  package var activity: FailoverEngine.Activity { failover.activity }
+
   package var nextDeadline: Instant? {
     [failover.nextDeadline, announcements.nextDeadline].compactMap(\.self).min()
   }

@@ -76,6 +76,14 @@ package struct Counters: Sendable, Equatable {
   package var announcements = 0
   package var kernelFailures = 0
   package var linkChanges = 0
+  package var orders = 0
+  package var ordersDone = 0
+  package var tableExchangesCut = 0
+  package var movesCut = 0
+  package var threeSets = 0
+  package var releasersLost = 0
+  package var refusedByKernel = 0
+  package var stallsDuringMove = 0
 
   package init() {}
 
@@ -162,6 +170,14 @@ package struct Counters: Sendable, Equatable {
     ("frames of announcements", 1_000, \.announcements),
     ("kernel failures", 100, \.kernelFailures),
     ("link changes", 500, \.linkChanges),
+    ("doings of operators and checks", 1_000, \.orders),
+    ("commands done", 500, \.ordersDone),
+    ("exchanges of tables cut by a view", 10, \.tableExchangesCut),
+    ("moves cut by a view", 10, \.movesCut),
+    ("three synced sets merged", 10, \.threeSets),
+    ("releasers lost", 10, \.releasersLost),
+    ("VIFs that could not be held", 10, \.refusedByKernel),
+    ("stalls during a move", 10, \.stallsDuringMove),
   ]
 
   private typealias KeyPathOf = WritableKeyPath<Counters, Int> & Sendable

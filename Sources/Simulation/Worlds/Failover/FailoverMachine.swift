@@ -20,8 +20,8 @@ package struct FailoverMachine: StateMachine {
     case multicast(Packet, to: Roster)
     case store(bound: UInt64)
     case drain
-    /// The group said this, and fail-over is about to hear it.
-    case saw(GroupEvent)
+    /// The group said this, and fail-over, being amid that, is about to hear it.
+    case saw(GroupEvent, amid: FailoverEngine.Activity)
     case acquire(VirtualInterface)
     case release(VirtualInterface)
     case inject([UInt8], on: InterfaceName)
@@ -91,7 +91,7 @@ package struct FailoverMachine: StateMachine {
         case .drain: effects.append(.drain)
         case .note, .groupsNote, .client: break
         case .group(let event):
-          effects.append(.saw(event))
+          effects.append(.saw(event, amid: failover.activity))
           failover.handle(.group(event), at: now, into: &failoverEffects)
           for effect in failoverEffects.takeAll() { take(effect, at: now, into: &effects) }
         }

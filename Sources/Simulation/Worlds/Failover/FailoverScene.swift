@@ -2,7 +2,7 @@
 
 internal import Addresses
 internal import Failover
-internal import FailoverNode
+package import FailoverNode
 internal import GroupModel
 internal import GroupNode
 internal import LinkWire
@@ -22,6 +22,10 @@ package struct FailoverScene: Scene {
     case flap
     /// A process learns of the state of one of its links.
     case link(host: Int, start: Int, interface: Int)
+    /// An operator or a health check does something somewhere.
+    case operate
+    /// It does that to the process of this start.
+    case act(host: Int, start: Int, FailoverNodeEngine.Event)
     /// The guardian of a dead process removes its addresses.
     case purge(host: Int, start: Int)
   }
@@ -38,7 +42,9 @@ package struct FailoverScene: Scene {
   private let cast: Cast
   private let vifs: [VirtualInterface]
   private let ringSettings: RingEngine.Settings
-  private let settings: FailoverEngine.Settings
+  private var operators: Operators
+  /// The members of the view that each host installed last.
+  private var members: [[MemberID]]
   private let slowestKernel: Span
   private let flapInterval: Span
   /// Kernel requests in a hundred that fail while trouble lasts.
@@ -68,7 +74,8 @@ package struct FailoverScene: Scene {
     settings.moveTimeout = unit * chance.within(2...8)
     settings.acquisitionsPerRound = chance.pick([nil, 1, 2]) ?? nil
     settings.retryAfterFailure = unit * chance.within(2...10)
-    self.settings = settings
+    operators = Operators(hosts: cast.count, base: settings, unit: unit, drawing: &chance)
+    members = Array(repeating: [], count: cast.count)
     ringSettings = RingEngine.Settings(
       me: cast.node(0),
       configured: cast.roster,
@@ -113,13 +120,22 @@ package struct FailoverScene: Scene {
     let host = boot.host
     // Whoever starts waits for the guardian of the one before, and removes what is left.
     checker.purge(host)
-    if starts.allSatisfy({ $0 == 0 }) { world.post(.flap, after: flapInterval) }
+    if starts.allSatisfy({ $0 == 0 }) {
+      world.post(.flap, after: flapInterval)
+      world.post(.operate, after: operators.interval)
+    }
     starts[host] += 1
     tellLinks(of: host, in: &world)
     var ring = ringSettings
     ring.me = cast.node(host)
-    var failover = settings
-    failover.node = ring.me
+    let failover = operators.settings(
+      of: host,
+      node: ring.me,
+      start: starts[host],
+      isTroubled: world.isTroubled
+    )
+    var node = FailoverNodeEngine.Settings(failover: failover)
+    node.isDrained = world.isTroubled && operators.drained.contains(host)
     return FailoverMachine(
       node: GroupNode(
         settings: ring,
@@ -128,7 +144,7 @@ package struct FailoverScene: Scene {
         random: boot.random,
         startingAt: boot.now
       ),
-      failover: FailoverNodeEngine.Settings(failover: failover)
+      failover: node
     )
   }
 
@@ -165,14 +181,16 @@ package struct FailoverScene: Scene {
     case .store(let bound): return .store(bound: bound)
     case .drain: return .drain
     case .departed: return .end
-    case .saw(let event): see(event, at: host, in: &world)
+    case .saw(let event, let activity): see(event, amid: activity, at: host, in: &world)
     case .acquire(let vif): ask(vif, adds: true, of: host, in: &world)
     case .release(let vif): ask(vif, adds: false, of: host, in: &world)
     case .inject(let frame, _): watch(frame, from: host, in: &world)
     case .answer(let ticket, let answer):
       world.log(host, "answers \(ticket.rawValue): \(answer)")
-    case .keep(let isDrained): world.log(host, "keeps drained: \(isDrained)")
-    case .note(let note): world.log(host, "\(note)")
+      if answer == .done { tally.ordersDone += 1 }
+    case .keep(let isDrained):
+      if isDrained { operators.drained.insert(host) } else { operators.drained.remove(host) }
+    case .note(let note): take(note, from: host, in: &world)
     }
     return nil
   }
@@ -185,8 +203,24 @@ package struct FailoverScene: Scene {
     places[host] = place
   }
 
+  private mutating func take(
+    _ note: FailoverEngine.Note,
+    from host: Int,
+    in world: inout Surroundings<Errand>
+  ) {
+    world.log(host, "\(note)")
+    switch note {
+    case .merged(_, let sets, _): if sets > 2 { tally.threeSets += 1 }
+    case .removed(_, let member, _, _, .released):
+      if !members[host].contains(member) { tally.releasersLost += 1 }
+    case .refused(_, operation: .acquire, _): tally.refusedByKernel += 1
+    default: break  // not ours: only these are counted.
+    }
+  }
+
   private mutating func see(
     _ event: GroupEvent,
+    amid activity: FailoverEngine.Activity,
     at host: Int,
     in world: inout Surroundings<Errand>
   ) {
@@ -198,6 +232,9 @@ package struct FailoverScene: Scene {
       }
       let together = view.cameTogether ?? []
       tally.views += 1
+      members[host] = view.members
+      if activity.isExchanging { tally.tableExchangesCut += 1 }
+      if activity.removals > 0 { tally.movesCut += 1 }
       checker.view(
         view.id,
         at: host,
@@ -206,7 +243,9 @@ package struct FailoverScene: Scene {
     case .left, .disconnected: checker.detach(host)
     case .liveness(let liveness):
       switch liveness {
-      case .stalled: tally.stalls += 1
+      case .stalled:
+        tally.stalls += 1
+        if activity.removals > 0 { tally.stallsDuringMove += 1 }
       case .resumed: tally.stallsResumed += 1
       case .votedOut: tally.votedOut += 1
       case .rotation: return
@@ -241,7 +280,7 @@ package struct FailoverScene: Scene {
     of host: Int,
     in world: inout Surroundings<Errand>
   ) {
-    guard let index = vifs.firstIndex(of: vif) else {
+    guard let index = vifs.firstIndex(where: { $0.id == vif.id }) else {
       return checker.fail(.twoHolders, "\(cast.node(host)) asks for an unknown VIF \(vif.id)")
     }
     world.log(host, "\(adds ? "acquires" : "releases") VIF \(index)")
@@ -269,6 +308,11 @@ package struct FailoverScene: Scene {
       let vif = vifs[job.vif].id
       return (job.host, .failover(job.adds ? .acquired(vif, outcome) : .released(vif, outcome)))
     case .flap: return flap(in: &world)
+    case .operate: return operate(in: &world)
+    case .act(let host, let start, let event):
+      guard isCurrent(host, start, errand, in: &world) else { return nil }
+      if case .command(.reload, _) = event { tellLinks(of: host, in: &world) }
+      return (host, .failover(event))
     case .link(let host, let start, let interface):
       guard isCurrent(host, start, errand, in: &world) else { return nil }
       return (host, linkEvent(host, interface))
@@ -304,6 +348,24 @@ package struct FailoverScene: Scene {
     return (host, linkEvent(host, interface))
   }
 
+  private mutating func operate(
+    in world: inout Surroundings<Errand>
+  ) -> (host: Int, event: FailoverMachine.Event)? {
+    guard world.isTroubled else { return nil }
+    world.post(.operate, after: world.chance.wait(mean: operators.interval))
+    guard let host = world.chance.pick(world.awake) else { return nil }
+    tally.orders += 1
+    let doing = operators.doing(
+      to: host,
+      of: cast,
+      start: starts[host],
+      drawing: &world.chance
+    )
+    world.log(host, "is told \(doing)")
+    if case .command(.reload, _) = doing { tellLinks(of: host, in: &world) }
+    return (host, .failover(doing))
+  }
+
   private func linkEvent(_ host: Int, _ interface: Int) -> FailoverMachine.Event {
     let hardware = MACAddress(0x0200_0000_0000 + UInt64(host * 16 + interface))
     return .failover(.link(Self.interfaces[interface], links[host][interface], hardware))
@@ -327,6 +389,13 @@ package struct FailoverScene: Scene {
     for host in links.indices {
       for interface in links[host].indices { links[host][interface] = .up }
       tellLinks(of: host, in: &world)
+    }
+    operators.drained = HostSet()
+    for host in world.live {
+      let events = operators.calming(host, node: cast.node(host), start: starts[host])
+      for event in events {
+        world.post(.act(host: host, start: starts[host], event), after: .milliseconds(3))
+      }
     }
   }
 
