@@ -72,6 +72,7 @@ let package = Package(
     .executable(name: "wackamole", targets: ["wackamole"]),
     .executable(name: "wackamole-guardian", targets: ["wackamole-guardian"]),
     .executable(name: "wackamole-runner", targets: ["wackamole-runner"]),
+    .executable(name: "wackatrl", targets: ["wackatrl"]),
     .executable(name: "spreadctl", targets: ["spreadctl"]),
     .executable(name: "spreadd", targets: ["spreadd"]),
     .executable(name: "simulate", targets: ["simulate"]),
@@ -161,7 +162,7 @@ let package = Package(
       [
         "Machine", "Bytes", "Addresses", "GroupModel", "RingWire", "Ring", "LinkWire",
         "FailoverWire", "GroupsWire", "SessionWire", "Sessions", "ConfigurationText",
-        "Configuration", "SpreadConfiguration",
+        "Configuration", "SpreadConfiguration", "Health", "RunnerWire", "Checking",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]
     ),
@@ -215,12 +216,28 @@ let package = Package(
     layer(
       "Programs",
       "Control",
-      ["ConfigurationText", "Configuration", "Reactor", "Transport", "DaemonKit"]
+      [
+        "Addresses", "GroupModel", "ConfigurationText", "Configuration", "Reactor", "Transport",
+        "DaemonKit",
+      ]
+    ),
+    layer(
+      "Programs",
+      "Reports",
+      ["Machine", "Bytes", "Addresses", "GroupModel", "Health", "FailoverWire", "Failover"]
+    ),
+    program(
+      "wackatrl",
+      [
+        "Addresses", "GroupModel", "Configuration", "Control", "DaemonKit",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]
     ),
     program(
       "wackamole",
       [
-        "Control", "Machine", "Bytes", "Addresses", "GroupModel", "RingWire", "FailoverWire",
+        "Control", "Reports", "Health", "RunnerWire", "Machine", "Bytes", "Addresses", "GroupModel",
+        "RingWire", "FailoverWire",
         "LinkWire",
         "Ring", "Failover", "Announcements", "ConfigurationText", "Configuration", "GroupNode",
         "FailoverNode", "Interfaces",
@@ -338,7 +355,12 @@ let package = Package(
       ["Machine", "Addresses", "Reactor", "Netlink", "Namespaces", "wackamole-guardian"]
     ),
     tests("Capture", ["Machine", "Addresses", "Reactor", "Capture", "Namespaces"]),
-    tests("Manual", ["GroupModel", "Configuration", "SpreadConfiguration"]),
+    tests("Control", ["Addresses", "GroupModel", "Control"]),
+    tests("Reports", values + ["Health", "FailoverWire", "Failover", "Reports"]),
+    tests(
+      "Manual",
+      ["GroupModel", "Health", "Configuration", "SpreadConfiguration"]
+    ),
     tests("Tidy", []),
   ]
 )

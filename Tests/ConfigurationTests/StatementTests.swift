@@ -70,6 +70,7 @@ struct StatementTests {
     "Quorums",
     arguments: [
       ("none", .none), ("2", .members(2, strict: false)), ("Majority", .majority(strict: false)),
+      ("2 strict", .members(2, strict: true)), ("majority STRICT", .majority(strict: true)),
     ] as [(String, WackamoleConfiguration.Quorum)]
   )
   func quorums(_ text: String, _ quorum: WackamoleConfiguration.Quorum) throws {
@@ -249,7 +250,11 @@ private let faults: [Fault] = [
   Fault("quorum too large", base + "Quorum = 3", ("3:10", "never reached with 2 peers")),
   Fault("quorum of text", base + "Quorum = most", ("3:10", "not a quorum")),
   Fault("quorum none strict", base + "Quorum = none strict", ("3:10", "cannot be strict")),
-  Fault("strict quorum", base + "Quorum = 2 strict", ("3:10", "remove strict")),
+  Fault(
+    "strict quorum",
+    base + "Quorum = 2 strict\nLease = off",
+    ("3:10", "Lease is off in line 4")
+  ),
   Fault("quorum before a statement", base + "Quorum = 2\nStrict = 3", ("4:1", "'Strict'")),
   Fault("apart of nobody", base + "Apart { }", ("3:7", "braces of Apart are empty")),
   Fault("apart of one", base + "Apart { 10.0.0.101 }", ("3:1", "one VIF alone")),

@@ -3,10 +3,12 @@
 import Configuration
 import Foundation
 import GroupModel
+import Health
 import SpreadConfiguration
 import Testing
 
 private let optionsPath = "Sources/Programs/wackamole/Options.swift"
+private let toolPath = "Sources/Programs/wackatrl/Wackatrl.swift"
 
 @Suite("Manual pages and examples")
 struct ManualTests {
@@ -18,7 +20,7 @@ struct ManualTests {
   private static let known =
     StatementWord.allCases.map(\.rawValue) + LaterStatementWord.allCases.map(\.rawValue)
     + RemovedStatementWord.allCases.map(\.rawValue) + EngineWord.allCases.map(\.rawValue)
-    + BalanceWord.allCases.map(\.rawValue)
+    + BalanceWord.allCases.map(\.rawValue) + CheckWord.allCases.map(\.rawValue)
 
   @Test("The manual names every statement the parser knows, and no other")
   func statements() {
@@ -35,11 +37,11 @@ struct ManualTests {
     let usable =
       Set(StatementWord.allCases).subtracting(StatementWord.unbuilt).map(\.rawValue)
       + EngineWord.allCases.map(\.rawValue)
-      + BalanceWord.allCases.map(\.rawValue)
+      + BalanceWord.allCases.map(\.rawValue) + CheckWord.allCases.map(\.rawValue)
     #expect(Set(described.keys) == Set(usable))
     let blocks: Set = [
       "Engine", "Balance", "Prefer", "VirtualInterfaces", "VIFs", "VIPs", "Peers", "Apart",
-      "Include",
+      "Include", "Check", "RunScript", "For",
     ]
     #expect(Set(described.filter { !$0.value }.keys) == blocks)
   }
@@ -85,8 +87,7 @@ struct ManualTests {
     #expect(
       stated == [
         "Group", "Control", "LogFacility", "Mature", "Interval", "AcquisitionsPerRound", "Weight",
-        "Lease", "Port", "Multicast",
-        "Profile", "State",
+        "Lease", "Policy", "Quorum", "Port", "Multicast", "Profile", "State",
       ]
     )
   }
@@ -103,18 +104,14 @@ struct ManualTests {
     texts += readme.filter { $0.contains("Engine {") }.map { ("README", $0) }
     #expect(texts.count >= 3 + 4)
     for (name, text) in texts {
-      let configuration = try WackamoleConfiguration.parse(text: Array(text.utf8), file: name)
+      let configuration = try Self.parse(text, file: name)
       // The same file serves every peer.
       for node in configuration.roster.nodes {
         let override = WackamoleConfiguration.NodeOverride(
           name: node.description,
           origin: "--node"
         )
-        let other = try WackamoleConfiguration.parse(
-          text: Array(text.utf8),
-          file: name,
-          node: override
-        )
+        let other = try Self.parse(text, file: name, node: override)
         #expect(other.roster == configuration.roster)
       }
     }
@@ -125,9 +122,30 @@ struct ManualTests {
     .enabled(if: FileManager.default.fileExists(atPath: tree.appending(path: optionsPath).path()))
   )
   func options() throws {
+    let declared = try declaredOptions(in: optionsPath)
+    #expect(declared.count > 4)
+    #expect(try Page("man/wackamole.8").options == declared)
+  }
+
+  @Test(
+    "wackatrl(8) describes the commands and options of the tool, and no other",
+    .enabled(if: FileManager.default.fileExists(atPath: tree.appending(path: toolPath).path()))
+  )
+  func tool() throws {
+    let page = try Page("man/wackatrl.8")
+    #expect(page.options == (try declaredOptions(in: toolPath)))
+    let source = try text(of: toolPath)
+    let commands = source.matches(of: #/struct (\w+): Tool/#).map { $0.1.lowercased() }
+      .filter { $0 != "wackatrl" }
+    let described = page.items.filter { $0.arguments.first == "Cm" }.map { $0.arguments[1] }
+    #expect(commands.count == 10 && Set(commands) == Set(described), "\(described)")
+  }
+
+  /// The options that a source file declares: `-c`, `--config`.
+  private func declaredOptions(in path: String) throws -> Set<String> {
     let declaration = #/@(?:Option|Flag)\(\s*name: (\[[^\]]*\]|\.\w+)[^@]*?\bvar (\w+)/#
     var declared: Set = ["-h", "--help"]
-    for match in try text(of: optionsPath).matches(of: declaration) {
+    for match in try text(of: path).matches(of: declaration) {
       let (names, property) = (String(match.1), String(match.2))
       if names.contains(".long") { declared.insert("--\(property)") }
       if names.contains(".short"), let first = property.first { declared.insert("-\(first)") }
@@ -136,8 +154,38 @@ struct ManualTests {
         declared.insert("--\(long.1)")
       }
     }
-    #expect(declared.count > 4)
-    #expect(try Page("man/wackamole.8").options == declared)
+    return declared
+  }
+
+  @Test("The pages of programs have the sections that an operator looks for")
+  func sections() throws {
+    for (page, sections) in [
+      ("man/wackamole.8", ["FILES", "SIGNALS", "EXIT STATUS", "EXAMPLES", "SEE ALSO"]),
+      ("man/wackatrl.8", ["FILES", "EXIT STATUS", "EXAMPLES", "SEE ALSO"]),
+      ("man/wackamole.conf.5", ["FILES", "EXAMPLES", "SEE ALSO"]),
+    ] {
+      let lines = try Page(page).lines
+      for section in sections { #expect(lines.contains(".Sh \(section)"), "\(page): \(section)") }
+    }
+  }
+
+  @Test("What the manual says of checks and scripts without a word for it is so")
+  func prose() throws {
+    let manual = page.lines.joined(separator: "\n")
+    #expect(manual.contains("One second unless set.") && manual.contains("2 unless set."))
+    #expect(manual.contains("may take 30 s, or"))
+    let text = minimal() + "\nCheck c { Tcp = 127.0.0.1:1 } RunScript /x on up"
+    let parsed = try WackamoleConfiguration.parse(text: Array(text.utf8), file: "prose")
+    let timing = try #require(parsed.checks.first?.timing)
+    #expect(timing.interval == .seconds(1) && timing.timeout == timing.interval)
+    #expect(timing.rise == 2 && timing.fall == 2)
+    #expect(parsed.scripts.first?.timeout == .seconds(30))
+    for event in WackamoleConfiguration.ScriptEvent.allCases {
+      #expect(manual.contains(".It Cm \(event.rawValue)\n"))
+    }
+    for facility in LogFacility.allCases where !facility.rawValue.hasPrefix("local") {
+      #expect(manual.contains(".Cm \(facility.rawValue)"))
+    }
   }
 
   @Test("The service runs the program as the manual describes it")
@@ -153,6 +201,20 @@ struct ManualTests {
   }
 
   // MARK: - Configurations
+
+  /// Parses an example; the files it includes are those of a machine, and empty here.
+  private static func parse(
+    _ text: String,
+    file: String,
+    node: WackamoleConfiguration.NodeOverride? = nil
+  ) throws -> WackamoleConfiguration {
+    try WackamoleConfiguration.parse(
+      text: Array(text.utf8),
+      file: file,
+      node: node,
+      include: { _, _ throws(WackamoleConfiguration.IncludeFailure) in [] }
+    )
+  }
 
   private func minimal(engine: String = "") -> String {
     "Engine { Node = a Key = none Peers { a:10.0.0.1 } \(engine) } VIFs { eth0:10.0.0.101/32 }"

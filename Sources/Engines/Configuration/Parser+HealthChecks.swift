@@ -16,12 +16,12 @@ extension Parser {
     }
     let name = try takeText("the name of the check")
     let isPrintable = name.text.unicodeScalars.allSatisfy { $0 >= " " && $0 != "\u{7F}" }
-    guard isPrintable, (1...63).contains(name.text.utf8.count), visible(name.text) == name.text
+    guard isPrintable, (1...31).contains(name.text.utf8.count), visible(name.text) == name.text
     else {
       throw Diagnostic(
         "\(name.shown) is not the name of a check",
         at: name.location,
-        advice: "use 1 to 63 bytes of printable text"
+        advice: "use 1 to 31 bytes of printable text"
       )
     }
     let title = "Check \"\(name.text)\""

@@ -107,12 +107,13 @@ extension Parser {
         )
       }
     }
-    if strict {
+    if strict, let lease = draft.interfaces.lease, lease.value == nil {
       report(
         Diagnostic(
-          "a strict quorum waits for the leases of others, which this version does not have",
+          "a strict quorum waits for the leases of others, and Lease is off in "
+            + lease.location.seen(from: quorum.location),
           at: quorum.location,
-          advice: "remove strict"
+          advice: "remove strict, or set a Lease"
         )
       )
     }

@@ -30,10 +30,7 @@ package enum StatementWord: String, Vocabulary {
   case include = "Include"
 
   /// Statements that are read and checked in full, and then refused: their effect is not built yet.
-  package static let unbuilt: Set<Self> = [
-    .spreadRetryInterval, .controlGroup, .arpCache, .notify, .check, .policy, .quorum,
-    .runScript,
-  ]
+  package static let unbuilt: Set<Self> = [.spreadRetryInterval, .arpCache, .notify]
 }
 
 /// Statements that exist, but not in this version.

@@ -3,10 +3,12 @@
 import Addresses
 import Bytes
 import Configuration
+import Control
 import DaemonKit
 import EmbeddedRing
 import Failover
 import FailoverNode
+import FailoverWire
 import Glibc
 import GroupModel
 import GroupNode
@@ -15,6 +17,7 @@ import Logging
 import Machine
 import Netlink
 import Reactor
+import Reports
 import Ring
 import RingWire
 import Sealing
@@ -27,7 +30,11 @@ final class Daemon {
     let text: String
   }
 
-  private let configuration: WackamoleConfiguration
+  /// Reads the configuration again.
+  typealias Load = () throws(ConfigurationFile.Failure) -> WackamoleConfiguration
+
+  private var configuration: WackamoleConfiguration
+  private let load: Load
   private let log: Logger
   private let loop: EventLoop
   private let manager = ServiceManager()
@@ -35,22 +42,24 @@ final class Daemon {
   private let guardian: Guardian
   private let hands: Hands
   private let ring: EmbeddedRing
+  private let operations: Operations
+  private let drainMark: DrainMark
   /// Set once, at the end of the initialiser.
   private var node: Driver<FailoverNodeEngine>?
-  private var control: LineServer?
   private var signals: SignalWatcher?
   private var isLeaving = false
   /// Whether the others take this process for dead, so that only another can go on.
   private var isReportedDead = false
   private var stopBy: Instant?
 
-  init(_ configuration: WackamoleConfiguration, log: Logger) throws {
-    (self.configuration, self.log) = (configuration, log)
+  init(_ configuration: WackamoleConfiguration, load: @escaping Load, log: Logger) throws {
+    (self.configuration, self.load, self.log) = (configuration, load, log)
     let engine =
       switch configuration.backend {
       case .embedded(let engine): engine
       }
     try Self.requireInterfaces(of: configuration)
+    if let refusal = Operations.refusal(of: configuration) { throw StartFailure(text: refusal) }
     loop = try EventLoop()
     lock = try Self.lock(engine.stateDirectory)
     guardian = try Self.startGuardian(
@@ -75,12 +84,17 @@ final class Daemon {
       log: log
     )
     ring = try Self.makeRing(engine, configuration, loop, log)
-    let node = Driver(FailoverNodeEngine(Self.settings(configuration, engine))) {
-      [unowned self] in perform($0)
-    }
+    drainMark = try DrainMark(directory: engine.stateDirectory, log: log)
+    operations = Operations(configuration, node: engine.node, on: loop, log: log)
+    var settings = Self.settings(configuration, engine)
+    settings.isDrained = drainMark.isSet
+    let node = Driver(FailoverNodeEngine(settings)) { [unowned self] in perform($0) }
     self.node = node
     node.schedule(on: loop)
-    hands.feed = { node.feed($0) }
+    hands.feed = { [operations] event in
+      operations.hear(event)
+      node.feed(event)
+    }
     ring.deliver { [hands] event in
       node.feed(.group(event))
       // Only then, so that what is recalled is decided anew in the present membership.
@@ -89,7 +103,7 @@ final class Daemon {
     ring.whenReportedDead { [unowned self] in giveUp() }
     writeWill()
     signals = try SignalWatcher(on: loop) { [unowned self] in take($0) }
-    control = try Self.serve(configuration.control, on: loop) { [unowned self] in answer($0) }
+    try operations.serve(configuration, for: host(engine))
     watch()
   }
 
@@ -157,11 +171,11 @@ final class Daemon {
     case .acquire(let vif): hands.acquire(vif)
     case .release(let vif): hands.release(vif)
     case .inject(let frame, let interface): hands.inject(frame, on: interface)
-    case .answer(let ticket, let answer): log.info("command \(ticket.rawValue): \(answer)")
-    case .keep(let isDrained): log.warning("drained: \(isDrained), not kept for the next start")
+    case .answer(let ticket, let answer): operations.answer(ticket, answer)
+    case .keep(let isDrained): drainMark.keep(isDrained)
     case .proven: break  // The embedded ring proves more by each rotation.
     case .note(let note): log.info("\(note)")
-    case .departed: loop.stop()
+    case .departed: operations.finish { [loop] in loop.stop() }
     }
   }
 
@@ -176,28 +190,8 @@ final class Daemon {
       manager.stopping()
       node?.feed(.leave)
       hands.recall()
-    case .hangUp: reloadKeys()
+    case .hangUp: reload { _ in }
     case .user1: log.notice("\(signal.name): ignored")
-    }
-  }
-
-  /// Reads the key file again: keys are exchanged without a restart.
-  private func reloadKeys() {
-    let engine =
-      switch configuration.backend {
-      case .embedded(let engine): engine
-      }
-    do {
-      guard let keys = try RingKeys.load(engine.key) else {
-        return log.notice("SIGHUP: there is no key file; all else is read at start only")
-      }
-      try ring.replace(keys: keys)
-      writeWill()
-      let ids = keys.map { "\($0.id)" }.joined(separator: ", ")
-      log.notice("SIGHUP: keys read again: \(ids); the first seals. All else is read at start only")
-    } catch {
-      let text = (error as? RingKeys.Failure)?.text ?? "\(error)"
-      log.error("SIGHUP: the keys stay as they are: \(text)")
     }
   }
 
@@ -214,242 +208,82 @@ final class Daemon {
     )
   }
 
-  // MARK: - The control socket
+  // MARK: - Operators
 
-  private func answer(_ line: String) -> String {
-    guard let status = node?.machine.status else { return "" }
-    let report = StatusReport(status: status, now: BootClock.now, ring: RingReport(ring))
-    return switch line {
-    case "status": report.table + "\n"
-    case "status json": report.json.indented + "\n"
-    default: "error: unknown request\n"
-    }
+  private func host(_ engine: EngineConfiguration) -> Operations.Host {
+    Operations.Host(
+      feed: { [unowned self] in node?.feed($0) },
+      status: { [unowned self] in node?.machine.status },
+      engine: { [unowned self] in health(engine) },
+      address: { engine.endpoint(of: $0)?.address },
+      reload: { [unowned self] in reload($0) }
+    )
   }
-}
 
-// MARK: - Building
+  private func health(_ engine: EngineConfiguration) -> StatusReport.EngineHealth {
+    let machine = ring.engine
+    let statistics = machine?.statistics
+    return StatusReport.EngineHealth(
+      phase: machine?.phaseName.rawValue ?? "starting",
+      configured: engine.peers.map(\.node),
+      rotation: statistics?.rotation ?? .zero,
+      longestRotation: statistics?.longestRotation ?? .zero,
+      retransmissions: statistics?.retransmissions ?? 0,
+      stalls: statistics?.stalls ?? 0,
+      votedOut: statistics?.votedOut ?? 0,
+      counters: RingReport(ring)?.json ?? .null
+    )
+  }
 
-extension Daemon {
-  /// Every interface that a VIF names must be there at start.
-  private static func requireInterfaces(of configuration: WackamoleConfiguration) throws {
-    let links: [NetworkLink]
-    do {
-      links = try AddressKeeper(journal: nil).snapshot().links
+  /// Reads configuration and keys again; what is still wanted stays where it is.
+  private func reload(_ told: @escaping (ControlReply) -> Void) {
+    let fail = { [log] (text: String) in
+      log.error("reload: nothing changes: \(text)")
+      told(ControlReply(.failed, "nothing changes: \(text)"))
+    }
+    let wanted: WackamoleConfiguration
+    do throws(ConfigurationFile.Failure) {
+      wanted = try load()
     } catch {
-      throw StartFailure(text: "cannot list the network interfaces: \(error)")
+      return fail("\(error)")
     }
-    let known = Set(links.map(\.name))
-    for vif in configuration.virtualInterfaces {
-      for address in vif.addresses where !known.contains(address.interface) {
-        let have = links.map(\.name.text).sorted().joined(separator: " ")
-        throw StartFailure(
-          text:
-            "\(address): there is no interface \(address.interface) on this machine; it has \(have)"
-        )
+    let (merged, later) = Reload.merge(wanted, into: configuration)
+    let engine =
+      switch merged.backend {
+      case .embedded(let engine): engine
       }
-    }
-  }
-
-  /// A managed address that stands on its interface, and that no daemon of this state directory put
-  /// there, belongs to the host: it would be held twice as soon as another server holds it.
-  private static func refuseForeign(
-    _ configuration: WackamoleConfiguration,
-    besides left: [InterfaceAddress]
-  ) throws {
-    let (links, present) = try AddressKeeper(journal: nil).snapshot()
-    for address in configuration.virtualInterfaces.flatMap(\.addresses)
-    where !left.contains(address) {
-      let index = links.first { $0.name == address.interface }?.index
-      if present.contains(where: {
-        $0.index == index && $0.prefix.address == address.prefix.address
-      }) {
-        throw StartFailure(
-          text:
-            "\(address) stands on \(address.interface) already, and wackamole did not put it there: "
-            + "remove it (ip address del \(address.prefix) dev \(address.interface)), or take it out "
-            + "of the configuration"
-        )
-      }
-    }
-  }
-
-  private static func lock(_ directory: String?) throws -> LockFile? {
-    guard let directory else { return nil }
     do {
-      try SmallFile.makeDirectory(directory)
-      return try LockFile(path: directory + "/lock")
-    } catch let failure as LockFile.Failure {
-      switch failure {
-      case .held(let process):
-        let who = process.map { "process \($0)" } ?? "another process"
-        throw StartFailure(text: "\(who) is running with the state directory \(directory) already")
-      case .unusable(let error):
-        throw StartFailure(text: "cannot lock the state directory: \(error)")
+      try Self.requireInterfaces(of: merged)
+      try Self.refuseForeign(
+        merged,
+        besides: configuration.virtualInterfaces.flatMap(\.addresses)
+      )
+      if let refusal = Operations.refusal(of: merged) { throw StartFailure(text: refusal) }
+      if let keys = try RingKeys.load(engine.key) {
+        try ring.replace(keys: keys)
+        writeWill()
       }
+    } catch {
+      return fail(
+        (error as? StartFailure)?.text ?? (error as? RingKeys.Failure)?.text ?? "\(error)"
+      )
     }
-  }
-
-  /// Starts the guardian, whose lock lies in the state directory or else beside the control socket.
-  private static func startGuardian(
-    beside directory: String?,
-    _ control: String,
-    _ loop: EventLoop,
-    _ log: Logger
-  ) throws -> Guardian {
-    let folder = directory ?? String(control[..<(control.lastIndex(of: "/") ?? control.endIndex)])
-    do {
-      return try Guardian(lockPath: folder + "/guardian.lock", on: loop) { notice in
-        switch notice {
-        case .started(let process): log.debug("guardian: process \(process)")
-        case .died(let process, let ending):
-          log.error("guardian: process \(process) died (\(ending)); starting another")
-        case .unavailable(let error):
-          log.error(
-            "guardian: cannot be started, addresses stay if this daemon is killed: \(error)"
-          )
+    let settings = Self.settings(merged, engine).failover
+    operations.know(merged.virtualInterfaces)
+    operations.order(.reload(settings)) { [unowned self] answer in
+      switch answer {
+      case .refused(let refusal): fail("\(refusal)")
+      case .done:
+        configuration = merged
+        operations.configure(merged)
+        var text = "configuration and keys are read again"
+        if !later.isEmpty {
+          text += "; for a change of \(later.joined(separator: ", ")) start the daemon anew"
         }
-      }
-    } catch {
-      throw StartFailure(text: "cannot start the guardian: \(error)")
-    }
-  }
-
-  private static func settings(
-    _ configuration: WackamoleConfiguration,
-    _ engine: EngineConfiguration
-  ) -> FailoverNodeEngine.Settings {
-    var failover = FailoverEngine.Settings(
-      node: engine.node,
-      group: configuration.group,
-      vifs: configuration.virtualInterfaces
-    )
-    failover.prefers = configuration.preferred
-    failover.weight = configuration.weight
-    failover.apart = configuration.apart
-    failover.mature = configuration.mature
-    failover.balanceInterval = configuration.balance.interval
-    failover.acquisitionsPerRound = configuration.balance.acquisitionsPerRound.map {
-      UInt16(clamping: $0)
-    }
-    failover.settle = engine.timers.announcement * 3 + Self.neighbourRetry
-    return FailoverNodeEngine.Settings(failover: failover)
-  }
-
-  /// How long the kernel may wait before it asks again for a neighbour that did not answer while the
-  /// link was down (`retrans_time_ms`); until then no announcement reaches anybody.
-  private static let neighbourRetry: Duration = .seconds(1)
-
-  private static func makeRing(
-    _ engine: EngineConfiguration,
-    _ configuration: WackamoleConfiguration,
-    _ loop: EventLoop,
-    _ log: Logger
-  ) throws -> EmbeddedRing {
-    let boot = BootID(Entropy.word(), Entropy.word(), Entropy.word(), Entropy.word())
-    // Clusters that share a network have groups of other names.
-    let cluster = configuration.group.name.digest
-    let link = try PacketLink(
-      me: engine.node,
-      members: engine.peers.map { peer in
-        .init(node: peer.node, endpoint: .init(address: peer.address, port: engine.port))
-      },
-      group: try multicastGroup(engine),
-      cluster: cluster,
-      boot: boot,
-      sealer: try makeSealer(engine, cluster: cluster, boot: boot, log),
-      obituaries: configuration.interfaces.sendsObituary
-    )
-    var ring: EmbeddedRing?
-    let store = try SequenceStore(directory: engine.stateDirectory, loop: loop) { bound, failure in
-      if let failure {
-        log.error("the ring sequence is not on the disk, a restart may reuse a ring id: \(failure)")
-      } else {
-        ring?.stored(bound)
+        log.notice("reload: \(text)")
+        told(ControlReply(.fine, text + "\n"))
       }
     }
-    if engine.stateDirectory == nil {
-      log.warning(
-        "no State directory: ring ids start from the clock; keep it from running backwards"
-      )
-    }
-    guard let process = InlineName("wackamole".utf8) else { throw StartFailure(text: "no name") }
-    let node = GroupNode(
-      settings: RingEngine.Settings(
-        me: engine.node,
-        configured: engine.roster,
-        timers: engine.timers
-      ),
-      process: process,
-      storedSequenceBound: store.stored,
-      random: SplitMix64(seed: Entropy.word()),
-      startingAt: BootClock.now
-    )
-    let made = try EmbeddedRing(
-      node: node,
-      link: link,
-      loop: loop,
-      store: { store.store($0) },
-      noted: { log.debug("ring: \($0)") },
-      groupsNoted: { log.debug("groups: \($0)") }
-    )
-    ring = made
-    return made
-  }
-
-  /// The configured multicast group, on the interface that has this node's own address.
-  private static func multicastGroup(_ engine: EngineConfiguration) throws -> PacketLink.Group? {
-    guard let group = engine.multicast, let own = engine.endpoint(of: engine.node)?.address
-    else { return nil }
-    let (links, addresses) = try AddressKeeper(journal: nil).snapshot()
-    guard let index = addresses.first(where: { $0.prefix.address == own })?.index,
-      let link = links.first(where: { $0.index == index })
-    else { throw StartFailure(text: "no interface has the engine's address \(own)") }
-    return PacketLink.Group(
-      address: group,
-      interface: link.name,
-      isLocal: link.name.text == "lo"
-    )
-  }
-
-  private static func makeSealer(
-    _ engine: EngineConfiguration,
-    cluster: UInt64,
-    boot: BootID,
-    _ log: Logger
-  ) throws -> PacketSealer? {
-    do {
-      guard let keys = try RingKeys.load(engine.key) else {
-        log.warning("Key = none: anybody on the ring's network can read and forge its traffic")
-        return nil
-      }
-      let settings = SealingEngine.Settings(
-        me: engine.node,
-        configured: engine.roster,
-        boot: boot,
-        cluster: cluster
-      )
-      return try PacketSealer(
-        settings: settings,
-        keys: keys,
-        random: SplitMix64(seed: Entropy.word())
-      )
-    } catch let failure as RingKeys.Failure {
-      throw StartFailure(text: failure.text)
-    }
-  }
-
-  private static func serve(
-    _ path: String,
-    on loop: EventLoop,
-    answer: @escaping (String) -> String
-  ) throws -> LineServer {
-    let listener: UnixListener
-    do {
-      try SmallFile.makeDirectory(of: path)
-      listener = try UnixListener(path: path)
-    } catch {
-      throw StartFailure(text: "cannot serve the control socket: \(error)")
-    }
-    return try LineServer(listener, on: loop) { request, reply in reply(answer(request.line)) }
+    hands.watch(merged.virtualInterfaces)
   }
 }

@@ -18,7 +18,7 @@ final class Hands {
   /// Told of what the kernel did and said; set before the loop runs.
   var feed: (FailoverNodeEngine.Event) -> Void = { _ in }
 
-  private let used: [InterfaceName]
+  private var used: [InterfaceName] = []
   private let injector: FrameInjector
   private let log: Logger
   private let lease: UInt32?
@@ -37,11 +37,7 @@ final class Hands {
     journal: OwnedAddressFile,
     log: Logger
   ) throws {
-    var used: [InterfaceName] = []
-    for address in vifs.flatMap(\.addresses) where !used.contains(address.interface) {
-      used.append(address.interface)
-    }
-    (self.used, self.log) = (used, log)
+    self.log = log
     lease = settings.lease.map { UInt32(clamping: $0.components.seconds) }
     injector = FrameInjector()
     netlink = try NetlinkService(
@@ -50,10 +46,21 @@ final class Hands {
       report: { [unowned self] in report($0) },
       complete: { [unowned self] in complete($0) }
     )
+    watch(vifs)
     removeLeftovers(journal.left)
     let keeper = Driver(InterfacesEngine(settings)) { [unowned self] in perform($0) }
     keeper.schedule(on: loop)
     self.keeper = keeper
+  }
+
+  /// Watches the interfaces that these VIFs use, too.
+  func watch(_ vifs: [VirtualInterface]) {
+    for address in vifs.flatMap(\.addresses) where !used.contains(address.interface) {
+      used.append(address.interface)
+      // Before the first snapshot nothing is known; that tells of all.
+      guard !links.isEmpty else { continue }
+      tell(address.interface, links.values.first { $0.name == address.interface })
+    }
   }
 
   /// Takes away what an earlier daemon left that died together with its guardian.

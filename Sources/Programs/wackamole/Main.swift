@@ -9,18 +9,15 @@ import Glibc
 import Logging
 import Reactor
 
-/// The version this source tree builds.
-let programVersion = "0.1.0"
-
 @main
 struct Wackamole {
   static func main() {
     // A peer that goes away must not end the process.
     signal(SIGPIPE, SIG_IGN)
-    exit(run(Array(CommandLine.arguments.dropFirst())).rawValue)
+    exit(run(Array(CommandLine.arguments.dropFirst())))
   }
 
-  private static func run(_ arguments: [String]) -> Exit {
+  private static func run(_ arguments: [String]) -> Int32 {
     let options: Options
     do {
       options = try Options.parse(arguments)
@@ -28,14 +25,14 @@ struct Wackamole {
       let text = Options.fullMessage(for: error)
       guard Options.exitCode(for: error) == .success else {
         Terminal.error(text)
-        return .usage
+        return Exit.usage.rawValue
       }
       Terminal.output(text)
-      return .ok
+      return Exit.ok.rawValue
     }
     if options.version {
       Terminal.output("wackamole \(programVersion)")
-      return .ok
+      return Exit.ok.rawValue
     }
     do throws(Exit) {
       let configuration = try loadConfiguration(options)
@@ -43,13 +40,13 @@ struct Wackamole {
       if options.check {
         Terminal.output("\(options.config): the configuration is good")
       } else if options.status {
-        try StatusCommand(configuration: configuration, json: options.json).run()
+        return StatusCommand(configuration: configuration, options: options).run().rawValue
       } else {
         try start(configuration, options)
       }
-      return .ok
+      return Exit.ok.rawValue
     } catch {
-      return error
+      return error.rawValue
     }
   }
 
@@ -71,7 +68,10 @@ struct Wackamole {
       debug: options.debug
     )
     do {
-      let daemon = try Daemon(configuration, log: log)
+      let load: Daemon.Load = { () throws(ConfigurationFile.Failure) in
+        try ConfigurationFile.load(options.config, node: options.node)
+      }
+      let daemon = try Daemon(configuration, load: load, log: log)
       Background.started()
       switch try daemon.run() {
       case .stopped: break

@@ -31,6 +31,9 @@ struct Options: ParsableCommand {
   @Flag(name: .long, help: "With --status: write JSON.")
   var json = false
 
+  @Flag(name: .long, help: "With --status: show it anew every second.")
+  var watch = false
+
   @Option(name: .long, help: "This machine's name in Peers; wins over Node in the file.")
   var node: String?
 
@@ -48,6 +51,8 @@ struct Options: ParsableCommand {
       )
     }
     if let operand = operands.first { throw ValidationError("unexpected operand '\(operand)'") }
+    if watch, !status { throw ValidationError("--watch goes with --status") }
+    if watch, json { throw ValidationError("--watch and --json exclude each other") }
     if json, !status { throw ValidationError("--json goes with --status") }
     if [check, status, version].filter({ $0 }).count > 1 {
       throw ValidationError("--check, --status and --version exclude each other")
@@ -55,13 +60,11 @@ struct Options: ParsableCommand {
   }
 }
 
-/// How the program ends, as in wackamole(8) EXIT STATUS.
+/// How the program ends unless it shows the status, as in wackamole(8) EXIT STATUS.
 enum Exit: Int32, Error {
   case ok = 0
   /// Something failed while it ran.
   case failure = 1
   /// Bad usage or configuration.
   case usage = 2
-  /// There is no running daemon to ask.
-  case notRunning = 3
 }

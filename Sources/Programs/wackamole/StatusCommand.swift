@@ -1,33 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Bytes
 import Configuration
+import Control
 import DaemonKit
-import Glibc
-import Reactor
-import Transport
 
 /// `wackamole -s`: asks the running daemon and prints its answer.
 struct StatusCommand {
   let configuration: WackamoleConfiguration
-  let json: Bool
+  let options: Options
 
-  func run() throws(Exit) {
-    let reply: [UInt8]
-    do throws(SystemError) {
-      reply = try LineClient.request(json ? "status json" : "status", at: configuration.control)
+  func run() -> ToolExit {
+    let client = ControlClient(path: configuration.control, program: "wackamole")
+    if options.watch { Watch.status(of: client) }
+    let form: ControlRequest.Form = options.json ? .json : .text(width: Screen.width)
+    let result = client.run(.status(form))
+    guard result == .notRunning else { return result }
+    // What is left to be seen is what stands on the interfaces.
+    do {
+      let found = try OfflineStatus(configuration)
+      Terminal.output(options.json ? found.json.indented : found.text(width: Screen.width))
     } catch {
-      // A reset connection is that of a daemon which ended while it was asked.
-      if [ENOENT, ECONNREFUSED, ECONNRESET].contains(error.errno.rawValue) {
-        Terminal.error("wackamole: the daemon is not running: \(error)")
-        throw .notRunning
-      }
-      Terminal.error("wackamole: cannot ask the daemon: \(error)")
-      throw .failure
+      Terminal.error("wackamole: cannot look at the interfaces: \(error)")
     }
-    guard !reply.isEmpty else {
-      Terminal.error("wackamole: the daemon at \(configuration.control) closed the connection")
-      throw .failure
-    }
-    Terminal.output(String(decoding: reply, as: UTF8.self))
+    return result
   }
 }

@@ -98,7 +98,10 @@ package final class Guardian {
   ]
 
   /// The guardian that is installed beside the running program.
-  package static var installedExecutable: String {
+  package static var installedExecutable: String { installed("wackamole-guardian") }
+
+  /// The program of that name that is installed beside the running one.
+  package static func installed(_ name: String) -> String {
     var path = [CChar](repeating: 0, count: Int(PATH_MAX))
     let length = readlink("/proc/self/exe", &path, path.count)
     let program = String(
@@ -106,7 +109,7 @@ package final class Guardian {
       as: UTF8.self
     )
     let directory = program.dropLast(program.reversed().prefix { $0 != "/" }.count)
-    return directory + "wackamole-guardian"
+    return directory + name
   }
 
   private static func takeLock(

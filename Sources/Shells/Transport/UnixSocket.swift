@@ -13,11 +13,17 @@ package final class UnixListener {
   ///
   /// A socket file that nobody listens on any more is replaced; one that is in use is not.
   ///
-  /// `mode` says who may connect, as in chmod(1); so many may wait to be accepted as `backlog`.
+  /// `mode` says who may connect, as in chmod(1); the file belongs to `group` where that is given; so
+  /// many may wait to be accepted as `backlog`.
   ///
   /// - Throws: what failed; `EADDRINUSE` when another process listens there, `ENAMETOOLONG`
   ///   for more than 107 bytes.
-  package init(path: String, mode: UInt32 = 0o600, backlog: Int32 = 16) throws(SystemError) {
+  package init(
+    path: String,
+    mode: UInt32 = 0o600,
+    group: UInt32? = nil,
+    backlog: Int32 = 16
+  ) throws(SystemError) {
     self.path = path
     descriptor = try .socket(family: AF_UNIX, type: .stream)
     let fd = descriptor.rawValue
@@ -31,6 +37,10 @@ package final class UnixListener {
     }
     try SystemError.check(result, "bind \(path)")
     isBound = true
+    if let group {
+      let owner = uid_t.max  // stays as it is
+      try SystemError.check(chown(path, owner, group), "give \(path) to group \(group)")
+    }
     try SystemError.check(chmod(path, mode_t(mode)), "set the mode of \(path)")
     try SystemError.check(listen(fd, backlog), "listen on \(path)")
   }

@@ -2,14 +2,17 @@
 
 import Addresses
 import Bytes
+import Checking
 import Configuration
 import ConfigurationText
 import FailoverWire
 import GroupModel
 import GroupsWire
+import Health
 import LinkWire
 import Machine
 import RingWire
+import RunnerWire
 import SessionWire
 import SpreadConfiguration
 
@@ -54,6 +57,19 @@ struct Parsers {
     var challenge = ByteWriter()
     Challenge(sender: "a", role: .question, number: 1, boot: BootID(1, 2, 3, 4))
       .write(to: &challenge)
+    let job = RunnerMessage.Job(
+      number: 1,
+      lane: "a",
+      program: .init(path: "/x", arguments: ["b"], user: "c"),
+      environment: ["D=e"],
+      timeout: .seconds(3)
+    )
+    let endpoint = Endpoint(address: .v4(IPv4Address(1)), port: 80)
+    let check = Check(
+      name: "web",
+      probe: .http(.init(endpoint: endpoint, target: "/", host: "h"))
+    )
+    let setups = RunnerMessage.checks([.init(check: check, state: .passed)])
     let key = "key 7 aes-256-gcm " + String(repeating: "0f", count: 32) + "\n"
     return [
       Target(corpus: Corpus([arp.encoded()])) { (try? ARPPacket(decoding: $0)) != nil },
@@ -63,6 +79,13 @@ struct Parsers {
       Target(corpus: Corpus([challenge.bytes])) { (try? Challenge(decoding: $0)) != nil },
       Target(corpus: Corpus([FailoverMessage.mature.encoded(), []])) {
         (try? FailoverMessage(decoding: $0)) != nil
+      },
+      Target(corpus: Corpus([RunnerMessage.run(job).encoded(), setups.encoded()])) {
+        (try? RunnerMessage(decoding: $0)) != nil
+      },
+      Target(corpus: Corpus([Array("HTTP/1.1 200 OK\r\n".utf8)])) {
+        var answer = HTTPExchange()
+        return answer.take($0) == .status(200)
       },
       Target(corpus: Corpus([[]])) { (try? GroupsMessage(decoding: $0)) != nil },
       Target(corpus: Corpus(ClientStreams.clients), accepts: ClientStreams.survives),

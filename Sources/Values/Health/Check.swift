@@ -4,7 +4,7 @@ package import Addresses
 
 /// A health check: what is asked again and again, and how its answers are judged.
 package struct Check: Sendable, Hashable {
-  /// 1 to 63 bytes of printable text, unique in a configuration.
+  /// 1 to 31 bytes of printable text, unique in a configuration.
   package var name: String
   package var probe: Probe
   package var timing: Timing

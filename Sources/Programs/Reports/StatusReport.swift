@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Addresses
+package import Bytes
+package import Failover
+import FailoverWire
+package import GroupModel
+package import Health
+package import Machine
+
+/// What `wackamole -s` shows: the daemon's view of the cluster, as JSON and as tables.
+package struct StatusReport {
+  package let status: FailoverEngine.Status
+  package let now: Instant
+  /// This node's health checks, in the order of the configuration.
+  package let checks: [CheckStatus]
+  package let engine: EngineHealth
+
+  package init(
+    status: FailoverEngine.Status,
+    now: Instant,
+    checks: [CheckStatus],
+    engine: EngineHealth
+  ) {
+    (self.status, self.now, self.checks, self.engine) = (status, now, checks, engine)
+  }
+
+  /// A health check of this node.
+  package struct CheckStatus: Sendable, Equatable {
+    package var name: String
+    package var subject: Check.Subject
+    package var state: CheckState
+    /// What it found when the state became this one.
+    package var reason: String
+    package var since: Instant
+
+    package init(
+      name: String,
+      subject: Check.Subject,
+      state: CheckState,
+      reason: String,
+      since: Instant
+    ) {
+      (self.name, self.subject, self.state) = (name, subject, state)
+      (self.reason, self.since) = (reason, since)
+    }
+  }
+
+  /// How the group communication engine is.
+  package struct EngineHealth: Sendable, Equatable {
+    package var phase: String
+    /// All configured members.
+    package var configured: [NodeID]
+    /// How long the token took to come back the last time, and at most on this ring.
+    package var rotation: Duration
+    package var longestRotation: Duration
+    package var retransmissions: UInt64
+    /// How often this process did not run for longer than the token time-out.
+    package var stalls: UInt64
+    /// How often the others went on without this member.
+    package var votedOut: UInt64
+    /// Everything that it counts; null if it counts nothing.
+    package var counters: JSONValue
+
+    package init(
+      phase: String,
+      configured: [NodeID],
+      rotation: Duration,
+      longestRotation: Duration,
+      retransmissions: UInt64,
+      stalls: UInt64,
+      votedOut: UInt64,
+      counters: JSONValue
+    ) {
+      (self.phase, self.configured) = (phase, configured)
+      (self.rotation, self.longestRotation) = (rotation, longestRotation)
+      (self.retransmissions, self.stalls) = (retransmissions, stalls)
+      (self.votedOut, self.counters) = (votedOut, counters)
+    }
+  }
+
+  // MARK: - Judgement
+
+  /// What is wrong, a line each; empty if nothing is.
+  package var faults: [String] {
+    var lines = status.degraded
+    switch status.phase {
+    case .disconnected, .joining: lines.append("this node is not in the group")
+    case .immature, .exchanging, .leaving, .departed: break
+    case .running:
+      let uncovered = status.vifs.filter { $0.state == .uncovered }.map(\.id.description)
+      if !uncovered.isEmpty {
+        lines.append("nobody holds \(uncovered.joined(separator: " "))")
+      }
+    }
+    if let shared = status.shared, !shared.hasQuorum {
+      lines.append("too few members for the quorum")
+    }
+    for member in status.members where !member.differences.isEmpty {
+      let node = member.member.node
+      lines.append("\(node) is configured otherwise: \(member.differences.joined(separator: ", "))")
+    }
+    return lines
+  }
+
+  /// The configured members that are not in the view.
+  package var missing: [NodeID] {
+    engine.configured.filter { node in !status.members.contains { $0.member.node == node } }
+  }
+
+  // MARK: - JSON
+
+  package var json: JSONValue {
+    .object([
+      .init("version", .integer(1)),
+      .init("node", .string(status.node.description)),
+      .init("state", .string(status.phase.rawValue)),
+      .init("view", view),
+      .init("vifs", .array(status.vifs.map(json))),
+      .init("interfaces", .array(status.interfaces.map(json))),
+      .init("checks", .array(checks.map(json))),
+      .init("degraded", .array(faults.map(JSONValue.string))),
+      .init("ring", engine.counters),
+    ])
+  }
+
+  private var view: JSONValue {
+    .object([
+      .init("id", .text(status.view?.description)),
+      .init("members", names(status.members.map(\.member.node))),
+      .init("missing", names(missing)),
+      .init("quorum", .bool(status.shared?.hasQuorum ?? true)),
+      .init("details", .array(status.members.map(json))),
+    ])
+  }
+
+  private func names(_ nodes: [NodeID]) -> JSONValue {
+    .array(nodes.map { .string($0.description) })
+  }
+
+  private func json(_ member: FailoverEngine.Status.Member) -> JSONValue {
+    .object([
+      .init("node", .string(member.member.node.description)),
+      .init("mature", .bool(member.mature)),
+      .init("drained", .bool(member.drained)),
+      .init("leaving", .bool(member.leaving)),
+      .init("silent", .bool(member.isSilent)),
+      .init("load", .integer(Int64(member.load))),
+      .init("weight", .integer(Int64(member.weight))),
+      .init("failing_checks", .array(member.failing.map { .string(Self.text($0)) })),
+      .init("differences", .array(member.differences.map(JSONValue.string))),
+    ])
+  }
+
+  private func json(_ vif: FailoverEngine.Status.VIF) -> JSONValue {
+    let preferred = status.overrides.first { $0.vif == vif.id }?.node
+    return .object([
+      .init("name", .string(vif.id.description)),
+      .init("addresses", .array(Self.addresses(vif).map(JSONValue.string))),
+      .init("interface", .text(Self.interfaces(vif))),
+      .init("holder", .text(vif.holder?.node.description)),
+      .init("state", .string(vif.state.rawValue)),
+      .init("reason", .string(vif.reason)),
+      .init("since_seconds", since(vif).map { .integer($0) } ?? .null),
+      .init("eligible_here", vif.readiness.map { .bool($0 == .ready) } ?? .null),
+      .init("not_eligible", .array(vif.prevented.map(json))),
+      .init("ordered_to", .text(preferred?.description)),
+    ])
+  }
+
+  private func json(_ prevented: FailoverEngine.Status.Prevented) -> JSONValue {
+    .object([
+      .init("node", .string(prevented.member.node.description)),
+      .init("reason", .string(prevented.reason)),
+    ])
+  }
+
+  private func json(_ interface: FailoverEngine.Status.Interface) -> JSONValue {
+    .object([
+      .init("name", .string(interface.name.text)),
+      .init("link", .text(interface.state?.description)),
+      .init("held", .array(interface.held.map { .string($0.description) })),
+    ])
+  }
+
+  private func json(_ check: CheckStatus) -> JSONValue {
+    let state =
+      switch check.state {
+      case .unknown: "unknown"
+      case .passed: "passed"
+      case .failed: "failed"
+      }
+    return .object([
+      .init("name", .string(check.name)),
+      .init("for", .array(Self.subjects(check).map(JSONValue.string))),
+      .init("state", .string(state)),
+      .init("reason", .string(check.reason)),
+      .init("since_seconds", .integer((now - check.since).components.seconds)),
+    ])
+  }
+
+  // MARK: - Parts
+
+  /// How many seconds a VIF has been as it is; `nil` where that is not known.
+  func since(_ vif: FailoverEngine.Status.VIF) -> Int64? {
+    vif.since == .boot ? nil : max(0, (now - vif.since).components.seconds)
+  }
+
+  static func addresses(_ vif: FailoverEngine.Status.VIF) -> [String] {
+    vif.configured?.addresses.map(\.prefix.description) ?? [vif.id.description]
+  }
+
+  /// The interfaces of the VIF in its own order, each once.
+  private static func interfaces(_ vif: FailoverEngine.Status.VIF) -> String? {
+    guard let configured = vif.configured else { return nil }
+    var names: [String] = []
+    for address in configured.addresses where !names.contains(address.interface.text) {
+      names.append(address.interface.text)
+    }
+    return names.joined(separator: ",")
+  }
+
+  /// The VIFs that a check is for; `node` for all.
+  static func subjects(_ check: CheckStatus) -> [String] {
+    switch check.subject {
+    case .node: ["node"]
+    case .vifs(let vifs): vifs.map(\.description)
+    }
+  }
+
+  /// The name of a check as it was configured.
+  static func text(_ check: FailingCheck) -> String {
+    String(decoding: check.name.bytes, as: UTF8.self)
+  }
+
+  static func microseconds(_ duration: Duration) -> Int64 {
+    let (seconds, attoseconds) = duration.components
+    return seconds * 1_000_000 + attoseconds / 1_000_000_000_000
+  }
+}

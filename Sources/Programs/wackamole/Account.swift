@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Glibc
+import Reactor
+
+/// Accounts of the system.
+enum Account {
+  /// Why there is no such account.
+  struct Unknown: Error, CustomStringConvertible {
+    let description: String
+  }
+
+  /// The number of a group, by its name or number.
+  static func group(_ name: String) throws(Unknown) -> UInt32 {
+    if let number = UInt32(name) { return number }
+    errno = 0
+    guard let entry = getgrnam(name) else {
+      let reason = errno == 0 ? "there is no such group" : "\(Errno.last)"
+      throw Unknown(description: "group \(name): \(reason)")
+    }
+    return entry.pointee.gr_gid
+  }
+}
