@@ -8,13 +8,26 @@ import time
 import unittest
 from typing import Any
 
-from lab.cluster import Cluster
+from lab.cluster import Cluster, Node
+from lab.process import run
 
 needs_root = unittest.skipUnless(os.geteuid() == 0, "needs root for network namespaces")
 
 ALL_WORDS = {"held", "elsewhere", "uncovered", "moving"}
 SLACK = 250_000_000
 """How much later (ns) than its cause an event of another kind may be recorded on a busy machine."""
+
+
+def children_of(node: Node, word: str) -> list[int]:
+    """The processes below the node's daemon whose name, cut at 15 bytes, has a word in it."""
+    assert node.daemon is not None
+    rows = [
+        row.split(None, 2) for row in run("ps", "-e", "-o", "pid=,ppid=,comm=").stdout.splitlines()
+    ]
+    daemons = {node.daemon.pid}
+    # The daemon may run below the process that entered its namespace.
+    daemons |= {int(pid) for pid, parent, _ in rows if int(parent) in daemons}
+    return [int(pid) for pid, parent, name in rows if int(parent) in daemons and word in name]
 
 
 @needs_root

@@ -9,21 +9,14 @@ import signal
 import time
 
 from lab.cluster import CLIENT, Node, holders_told
-from lab.process import run
-from support import ALL_WORDS, SLACK, ClusterTest
+from support import ALL_WORDS, SLACK, ClusterTest, children_of
 
 VIP = "10.77.0.101/32"
 
 
 def guardians_of(node: Node) -> list[int]:
     """The guardian processes that the node's daemon has started."""
-    assert node.daemon is not None
-    found = run("ps", "-e", "-o", "pid=,ppid=,comm=").stdout.splitlines()
-    daemons = {node.daemon.pid}
-    rows = [row.split(None, 2) for row in found]
-    # The daemon may run below the process that entered its namespace.
-    daemons |= {int(pid) for pid, parent, _ in rows if int(parent) in daemons}
-    return [int(p) for p, parent, name in rows if int(parent) in daemons and "guard" in name]
+    return children_of(node, "guard")
 
 
 class Forming(ClusterTest):

@@ -11,7 +11,7 @@ from typing import Any
 from .process import SCRIPTS, run_group
 
 ROOT = SCRIPTS.parent
-PRODUCTS = ("wackamole", "wackamole-guardian", "wackamole-runner", "spreadctl", "spreadd")
+PRODUCTS = ("wackamole", "wackamole-guardian", "wackamole-runner", "wackatrl", "spreadctl", "spreadd")
 
 
 def set_up() -> int:

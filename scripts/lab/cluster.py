@@ -48,6 +48,7 @@ class Node:
         self.daemon: subprocess.Popen[bytes] | None = None
         self.should_run = False
         self._program = binaries / "wackamole"
+        self._tool = binaries / "wackatrl"
         directory.mkdir()
         (directory / "state").mkdir()
         self.config.write_text(configuration.text(settings, host.name, directory))
@@ -95,6 +96,11 @@ class Node:
             raise CommandFailed(
                 f"{self.name}: wackamole -s --json: exit {done.returncode}: {said}"
             ) from None
+
+    def tool(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """What `wackatrl` says and how it ends, asked at this node's daemon."""
+        control = str(self.directory / "control")
+        return run(str(self._tool), *arguments, "--control", control, check=False)
 
     def last_lines(self, count: int = 15) -> str:
         """The end of the daemon's log, for a failure's text."""

@@ -63,7 +63,7 @@ def text(settings: Settings, node: str, directory: Path) -> str:
         f"Control = {directory / 'control'}",
         f"Mature = {settings.mature}",
         f"Balance {{ Interval = {settings.balance} AcquisitionsPerRound = all }}",
-        *settings.statements,
+        *(line.replace("DIRECTORY", str(directory)) for line in settings.statements),
         "VirtualInterfaces {",
         *(f"    {interface}" for interface in interfaces),
         "}",
