@@ -51,10 +51,14 @@ class Daemon:
         )
 
     def start(self) -> None:
-        command = [str(binary()), "-f", "-n", self.name, "-c", str(self._configuration)]
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen([*self._prefix, *command], stdout=log, stderr=log)
+            self.process = subprocess.Popen(self.command, stdout=log, stderr=log)
         until(lambda: self._answers(), 30)
+
+    @property
+    def command(self) -> list[str]:
+        program = [str(binary()), "-f", "-n", self.name, "-c", str(self._configuration)]
+        return [*self._prefix, *program]
 
     def _answers(self) -> bool:
         assert self.process is not None

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""spreadd as a process: privileges, signals, files, who may connect."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import signal
+import subprocess
+import unittest
+from pathlib import Path
+
+from daemons import Alone
+from support import AloneTest
+from wire import NULL, Client, connect_bytes, until
+
+
+class Signals(AloneTest):
+    SETTINGS = "MaxSessions = 1"
+
+    def test_reload(self) -> None:
+        first = self.client(b"first")
+        self.assertEqual(self.raw().code(), -3)
+        self.daemon.configure("MaxSessions = 2")
+        self.daemon.reload()
+        until(lambda: self.daemon.status()["sessions"]["limit"] == 2)
+        self.client(b"second")
+        first.joined(b"g", 1)
+        # A file with a mistake changes nothing.
+        self.daemon.configure("MaxSessions = many")
+        self.daemon.reload()
+        until(lambda: "stays as it was" in self.daemon.log.read_text())
+        self.assertEqual(self.raw().code(), -3)
+        first.cast([b"g"], b"still here")
+        self.assertEqual(first.receive().data, b"still here")
+
+
+class Ending(unittest.TestCase):
+    def test_graceful(self) -> None:
+        with Alone() as daemon:
+            client = daemon.client(b"client")
+            self.assertEqual(daemon.end(signal.SIGTERM), 0)
+            self.assertTrue(client.is_ended())
+            self.assertFalse(Path(daemon.path).exists())
+            self.assertFalse(Path(daemon.control).exists())
+
+    def test_kill_and_return(self) -> None:
+        with Alone() as daemon:
+            client = Client(daemon.tcp).open(b"client")
+            daemon.end(signal.SIGKILL)
+            self.assertTrue(client.is_ended())
+            # Neither the files it left nor old connections are in the way.
+            daemon.start()
+            daemon.client(b"client").joined(b"g", 1)
+
+    def test_second_daemon(self) -> None:
+        with Alone() as daemon:
+            again = subprocess.run(daemon.command, capture_output=True, text=True, timeout=20)
+            self.assertEqual(again.returncode, 1)
+            self.assertIn("is running with the state directory", again.stderr)
+            daemon.client(b"client")
+
+
+class Privileges(unittest.TestCase):
+    @unittest.skipUnless(os.geteuid() == 0, "needs root to give it up")
+    def test_given_up(self) -> None:
+        with Alone("DaemonUser = nobody\nDaemonGroup = nogroup") as daemon:
+            assert daemon.process is not None
+            status = Path(f"/proc/{daemon.process.pid}/status").read_text()
+            nobody = pwd.getpwnam("nobody")
+            fields = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
+            self.assertEqual(set(fields["Uid"].split()), {str(nobody.pw_uid)})
+            self.assertEqual(set(fields["Gid"].split()), {str(nobody.pw_gid)})
+            self.assertEqual(fields["Groups"].split(), [])
+            self.assertEqual(int(fields["CapEff"], 16), 0)
+            self.assertEqual(Path(daemon.path).stat().st_mode & 0o777, 0o666)
+            self.assertEqual(Path(daemon.control).stat().st_mode & 0o777, 0o600)
+            daemon.client(b"client").joined(b"g", 1)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root to name another user")
+    def test_unknown_user(self) -> None:
+        with self.assertRaisesRegex(AssertionError, "no user nobody-of-that-name"):
+            with Alone("DaemonUser = nobody-of-that-name"):
+                pass
+
+
+class Access(unittest.TestCase):
+    def test_method_ip(self) -> None:
+        settings = 'AllowedAuthMethods = "NULL IP"\nRequiredAuthMethods = "IP"\nAccessFile = %s'
+        alone = Alone()
+        rules = alone.daemon.directory / "access"
+        rules.write_text("local\n")
+        alone.daemon.configure(settings % rules)
+        with alone as daemon:
+            with Client(daemon.tcp) as client:
+                client.send(connect_bytes(b"tcp"))
+                self.assertEqual(client.read(9), b"\x08NULL IP ")
+                client.send(b"IP".ljust(90, b"\0"))
+                client.accepted()
+            with Client(daemon.path) as client:
+                client.send(connect_bytes(b"unix") + NULL)
+                client.read(9)
+                self.assertEqual(client.code(), -9)
+            rules.write_text("unix\n")
+            daemon.reload()
+            until(lambda: "read again" in daemon.log.read_text())
+            with Client(daemon.path) as client:
+                client.send(connect_bytes(b"unix") + NULL)
+                client.read(9)
+                client.accepted()
