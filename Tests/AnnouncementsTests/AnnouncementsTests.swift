@@ -116,6 +116,120 @@ import Testing
     driver.jump(to: .seconds(3))
     #expect(driver.times == [0, 0, 3_000, 3_000])
   }
+
+  @Test("What is refreshed is announced again and again, until its release")
+  func refresh() {
+    var driver = engine { $0.refresh = .seconds(60) }
+    driver.feed(.announce(vif("10.0.0.101")))
+    driver.run(until: .seconds(130))
+    #expect(driver.times.suffix(4) == [62_000, 62_000, 122_000, 122_000])
+    #expect(driver.times.count == 14)
+    driver.feed(.cancel(vif("10.0.0.101").id))
+    driver.run(until: .seconds(1_000))
+    #expect(driver.times.count == 14)
+    #expect(driver.engine.nextDeadline == nil)
+  }
+
+  // MARK: Strangers
+
+  private let stranger = MACAddress(0x0200_0000_0AFF)
+  private let address = IPv4Address(0x0A00_0065)
+
+  /// A stranger's claim of the address, in one of the forms.
+  private func claim(_ form: (IPv4Address, MACAddress) -> ARPPacket) -> AnnouncementsEngine.Event {
+    .received(form(address, stranger).broadcast().encoded(), on: eth0)
+  }
+
+  private func gratuitous(_ address: IPv4Address, _ hardware: MACAddress) -> ARPPacket {
+    .gratuitousReply(for: address, at: hardware)
+  }
+
+  @Test("One claim is no conflict; who goes on is told of once a minute, and defended against")
+  func conflict() {
+    var driver = engine()
+    driver.feed(.announce(vif("10.0.0.101")))
+    driver.run(until: .seconds(5))
+    let announced = driver.frames.count
+    driver.feed(claim(gratuitous))
+    driver.run(until: .milliseconds(5_900))
+    driver.feed(claim(gratuitous))
+    #expect(driver.conflicts.isEmpty && driver.frames.count == announced)
+    for second in 6..<26 {
+      driver.run(until: .seconds(second))
+      driver.feed(claim(gratuitous))
+    }
+    #expect(driver.conflicts == ["10.0.0.101 at \(stranger)"])
+    #expect(driver.frames.count == announced + 4, "defended twice in 20 s, in both forms")
+    #expect(driver.engine.conflicts.map(\.hardware) == [stranger])
+    driver.run(until: .seconds(67))
+    driver.feed(claim(gratuitous))
+    #expect(driver.conflicts.count == 2)
+    driver.feed(.cancel(vif("10.0.0.101").id))
+    #expect(driver.engine.conflicts.isEmpty)
+    driver.feed(claim(gratuitous))
+    driver.run(until: .seconds(70))
+    driver.feed(claim(gratuitous))
+    #expect(driver.conflicts.count == 2)
+  }
+
+  @Test("Our own frames, probes, other addresses, and other interfaces are no claims")
+  func noConflict() {
+    var driver = engine()
+    driver.feed(.announce(vif("10.0.0.101")))
+    func feed(_ event: AnnouncementsEngine.Event) {
+      for _ in 0..<3 {
+        driver.now += .seconds(2)
+        driver.feed(event)
+      }
+    }
+    feed(
+      .received(
+        ARPPacket.gratuitousReply(for: address, at: hardware).broadcast().encoded(),
+        on: eth0
+      )
+    )
+    var probe = ARPPacket.gratuitousRequest(for: address, at: stranger)
+    probe.sender = IPv4Address(0)
+    feed(.received(probe.broadcast().encoded(), on: eth0))
+    var question = ARPPacket.gratuitousRequest(for: address, at: stranger)
+    question.sender = IPv4Address(0x0A00_0001)
+    feed(.received(question.broadcast().encoded(), on: eth0))
+    feed(
+      .received(gratuitous(address, stranger).broadcast().encoded(), on: interface("eth1"))
+    )
+    feed(.received([1, 2, 3], on: eth0))
+    #expect(driver.conflicts.isEmpty)
+  }
+
+  @Test("Conflicts that are only reported are not defended against, ignored ones not even reported")
+  func policies() {
+    for (policy, told) in [(AnnouncementsEngine.ConflictPolicy.report, 1), (.ignore, 0)] {
+      var driver = engine { $0.conflicts = policy }
+      driver.feed(.announce(vif("10.0.0.101")))
+      driver.run(until: .seconds(5))
+      let announced = driver.frames.count
+      for second in 6..<10 {
+        driver.run(until: .seconds(second))
+        driver.feed(claim(gratuitous))
+      }
+      #expect(driver.conflicts.count == told)
+      #expect(driver.frames.count == announced)
+    }
+  }
+
+  @Test("A neighbour advertisement claims an IPv6 address")
+  func conflictIPv6() {
+    var driver = engine()
+    driver.feed(.announce(vif("2001:db8::1")))
+    let target = IPv6Address(0x2001_0DB8 << 96 | 1)
+    let frame = NeighborAdvertisement(unsolicitedFor: target, at: stranger, router: false)
+      .multicast(from: stranger).encoded()
+    for second in 3..<6 {
+      driver.run(until: .seconds(second))
+      driver.feed(.received(frame, on: eth0))
+    }
+    #expect(driver.conflicts == ["2001:db8::1 at \(stranger)"])
+  }
 }
 
 /// An announcer with a clock.
@@ -126,6 +240,7 @@ struct Driver {
   var interfaces: [String] = []
   /// In milliseconds.
   var times: [Int64] = []
+  var conflicts: [String] = []
 
   init(_ engine: AnnouncementsEngine) { self.engine = engine }
 
@@ -162,6 +277,8 @@ struct Driver {
         frames.append(frame)
         interfaces.append(interface.text)
         times.append(Int64(now.sinceBoot / .milliseconds(1)))
+      case .conflict(_, let address, let hardware):
+        conflicts.append("\(address) at \(hardware)")
       }
     }
   }

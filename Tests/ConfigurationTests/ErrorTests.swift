@@ -211,14 +211,7 @@ private let syntaxFaults: [Fault] = [
 ]
 
 private let refusedFaults: [Fault] =
-  LaterStatementWord.allCases.map {
-    Fault(
-      $0.rawValue,
-      base + "\($0.rawValue) = 1\nGroup = g",
-      ("3:1", "this version does not have")
-    )
-  }
-  + RemovedStatementWord.allCases.map {
+  RemovedStatementWord.allCases.map {
     Fault($0.rawValue, base + "\($0.rawValue.uppercased()) x on  up\n", ("3:1", "RunScript"))
   } + [
     Fault("port", base + "Spread = 4803", ("3:10", "the embedded engine only")),

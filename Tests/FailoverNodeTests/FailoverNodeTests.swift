@@ -160,7 +160,7 @@ private struct Conversation {
       switch effect {
       case .request(let request): requests.append(request)
       case .note, .proven: break
-      case .acquire, .release, .inject, .answer, .keep, .departed: effects.append(effect)
+      case .acquire, .release, .inject, .conflict, .answer, .keep, .departed: effects.append(effect)
       }
     }
   }

@@ -27,7 +27,6 @@ PLACE = Path(os.environ.get("WACKAMOLE_BINARIES", BINARIES))
 NAMES = {f"web{number}": f"10.77.0.{number}" for number in (1, 2, 3)}
 VIPS = [f"10.77.0.{number}" for number in (101, 102, 103)]
 LEASE = 3
-NOISE = ("*.timer", "getty.target", "remote-fs.target", "ssh.service", "cron.service")
 
 
 class Machine:
@@ -44,14 +43,25 @@ class Machine:
         layers = f"lowerdir=/,upperdir={place}/up,workdir={place}/work"
         run("mount", "-t", "overlay", "overlay", "-o", layers, str(self.root))
         self._prepare()
+        self._namespace = namespace
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def boot(self) -> None:
+        namespace = self._namespace
         argv = ["systemd-nspawn", "-q", "-D", str(self.root), "--register=no", "--keep-unit"]
         argv += [f"--network-namespace-path=/run/netns/{namespace}", f"--machine={namespace}"]
-        with (place / "console").open("wb") as console:
+        # As on a machine of its own; for a network that it was given a container has less.
+        argv += ["--capability=CAP_NET_ADMIN,CAP_NET_RAW,CAP_SYS_NICE,CAP_IPC_LOCK"]
+        with (self.place / "console").open("wb") as console:
             self._process = subprocess.Popen(
                 [*argv, "-b"], stdin=subprocess.DEVNULL, stdout=console, stderr=subprocess.STDOUT
             )
         self._init = self._find_init()
-        self.wait(lambda: self.run("systemctl", "is-system-running", check=False).strip() in ("running", "degraded"))
+        self.wait(self._has_booted, 60)
+
+    def _has_booted(self) -> bool:
+        said = self.run("systemctl", "is-system-running", check=False).strip()
+        return said in ("running", "degraded")
 
     def _prepare(self) -> None:
         etc = self.root / "etc"
@@ -70,7 +80,8 @@ class Machine:
         (etc / "default/wackamole").write_text(f"WACKAMOLE_NODE={self.name}\n")
 
     def _find_init(self) -> int:
-        deadline = time.monotonic() + 20
+        assert self._process is not None
+        deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             children = run("ps", "-o", "pid=", "--ppid", str(self._process.pid), check=False).stdout.split()
             if children:
@@ -101,17 +112,17 @@ class Machine:
 
     @property
     def is_up(self) -> bool:
-        return self._process.poll() is None
+        return self._process is not None and self._process.poll() is None
 
     def power_off(self) -> None:
-        if self.is_up:
+        if self.is_up and self._process is not None:
             self.run("systemctl", "poweroff", check=False)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(20)
 
     def close(self) -> None:
         self.power_off()
-        if self.is_up:
+        if self.is_up and self._process is not None:
             os.kill(self._init, signal.SIGKILL)
             self._process.wait(10)
         for mounted in (self.root, self.place):
@@ -132,6 +143,7 @@ class Service(unittest.TestCase):
             host = network.attach(name, f"{address}/24", number)
             machine = Machine(name, host.namespace, self.directory / name)
             self.addCleanup(machine.close)
+            machine.boot()
             self.machines[name] = machine
             # Installed from outside, so that nothing is needed inside but the programs.
             environment = dict(os.environ, DESTDIR=str(machine.root))

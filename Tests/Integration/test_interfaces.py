@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 
+from lab import namespaces
 from lab.cluster import Node
 from lab.process import run
 from support import ClusterTest
@@ -186,3 +188,37 @@ class Odds(ClusterTest):
         cluster.wait_settled("with a full disk", 40)
         cluster.network.cut_link("web1")
         cluster.wait_settled("and a fault")
+
+
+class Strangers(ClusterTest):
+    def test_a_stranger_that_claims_an_address_is_reported_and_answered(self) -> None:
+        cluster = self.form(nodes=2, vips=2)
+        owner = self.owner(VIP)
+        node = cluster.nodes[owner]
+        time.sleep(2.5)  # until the series of the start is over
+        stranger = cluster.network.attach("stranger", "10.77.0.200/24", 200)
+        with namespaces.entered(stranger.namespace):
+            wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        self.addCleanup(wire.close)
+        wire.bind(("eth0", 0))
+        begin = time.monotonic_ns()
+        for _ in range(4):
+            # As a host does that has the address and asks for its gateway.
+            wire.send(arp_request(stranger.mac, VIP.partition("/")[0], "10.77.0.1"))
+            time.sleep(0.6)
+        cluster.wait_for(
+            "the report",
+            lambda: [] if f"a stranger, {stranger.mac}, claims" in node.log.read_text() else ["not yet"],
+        )
+        cluster.observe()
+        answers = {packet.sender_mac for packet in cluster.announcements(VIP, begin)}
+        self.assertEqual(answers, {node.host.mac})
+        self.assertEqual(self.owner(VIP), owner)
+
+
+def arp_request(mac: str, sender: str, target: str) -> bytes:
+    """A broadcast frame in which `sender` asks for `target`."""
+    hardware = bytes.fromhex(mac.replace(":", ""))
+    packet = bytes.fromhex("0001080006040001") + hardware + socket.inet_aton(sender)
+    packet += bytes(6) + socket.inet_aton(target)
+    return b"\xff" * 6 + hardware + bytes.fromhex("0806") + packet + bytes(18)

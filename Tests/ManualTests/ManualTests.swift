@@ -18,9 +18,9 @@ struct ManualTests {
 
   /// Every word with which a statement or parameter begins.
   private static let known =
-    StatementWord.allCases.map(\.rawValue) + LaterStatementWord.allCases.map(\.rawValue)
-    + RemovedStatementWord.allCases.map(\.rawValue) + EngineWord.allCases.map(\.rawValue)
+    StatementWord.allCases.map(\.rawValue) + RemovedStatementWord.allCases.map(\.rawValue) + EngineWord.allCases.map(\.rawValue)
     + BalanceWord.allCases.map(\.rawValue) + CheckWord.allCases.map(\.rawValue)
+    + AnnounceWord.allCases.map(\.rawValue) + ProcessWord.allCases.map(\.rawValue)
 
   @Test("The manual names every statement the parser knows, and no other")
   func statements() {
@@ -38,10 +38,12 @@ struct ManualTests {
       Set(StatementWord.allCases).subtracting(StatementWord.unbuilt).map(\.rawValue)
       + EngineWord.allCases.map(\.rawValue)
       + BalanceWord.allCases.map(\.rawValue) + CheckWord.allCases.map(\.rawValue)
+      + AnnounceWord.allCases.map(\.rawValue) + ProcessWord.allCases.map(\.rawValue)
     #expect(Set(described.keys) == Set(usable))
     let blocks: Set = [
       "Engine", "Balance", "Prefer", "VirtualInterfaces", "VIFs", "VIPs", "Peers", "Apart",
-      "Include", "Check", "RunScript", "For",
+      "Include", "Check", "RunScript", "For", "Announce",
+      "Times", "Process",
     ]
     #expect(Set(described.filter { !$0.value }.keys) == blocks)
   }
@@ -79,6 +81,10 @@ struct ManualTests {
           minimal(engine: setting)
         } else if BalanceWord.allCases.contains(where: { $0.rawValue == name }) {
           minimal() + "\nBalance { \(setting) }"
+        } else if AnnounceWord.allCases.contains(where: { $0.rawValue == name }) {
+          minimal() + "\nAnnounce { \(setting) }"
+        } else if ProcessWord.allCases.contains(where: { $0.rawValue == name }) {
+          minimal() + "\nProcess { \(setting) }"
         } else {
           minimal() + "\n" + setting
         }
@@ -87,7 +93,8 @@ struct ManualTests {
     #expect(
       stated == [
         "Group", "Control", "LogFacility", "Mature", "Interval", "AcquisitionsPerRound", "Weight",
-        "Lease", "Policy", "Quorum", "Port", "Multicast", "Profile", "State",
+        "Lease", "Policy", "Quorum", "Refresh", "Rate", "Burst", "Conflict", "RealTime", "LockMemory",
+        "Port", "Multicast", "Profile", "State",
       ]
     )
   }

@@ -10,7 +10,7 @@ import sys
 from lab import lifetime
 from lab.process import CommandFailed
 
-from . import peers, ring
+from . import failover, peers, ring
 
 
 def main() -> int:
@@ -18,6 +18,8 @@ def main() -> int:
     if os.geteuid() != 0:
         print("scripts/bench: run me as root: I build network namespaces", file=sys.stderr)
         return 2
+    if options.what == "failover":
+        return _failover(options)
     plan = ring.Plan(
         rounds=options.rounds,
         peers=options.peers,
@@ -35,6 +37,18 @@ def main() -> int:
     except (CommandFailed, ring.Disorder) as failure:
         print(f"scripts/bench: {failure}", file=sys.stderr)
         return 1
+    return 0
+
+
+def _failover(options: argparse.Namespace) -> int:
+    plan = failover.Plan(options.rounds, options.vips, options.profiles, options.faults)
+    try:
+        table = failover.failover(plan)
+    except (CommandFailed, AssertionError) as failure:
+        print(f"scripts/bench: {failure}", file=sys.stderr)
+        return 1
+    print(f"\nfailover: median (least..greatest) of {plan.rounds} rounds, load {os.getloadavg()[0]:.1f}")
+    print(table.text("") + "\n", flush=True)
     return 0
 
 
@@ -56,6 +70,15 @@ def _options() -> argparse.Namespace:
     sub.add_argument("--sizes", nargs="+", type=int, default=[100, 250, 1350, 8000], help="payloads in bytes")
     sub.add_argument("--senders", type=int, choices=(1, 2, 3), default=3)
     sub.add_argument("--service", choices=("agreed", "safe"), default="agreed")
+    fault = what.add_parser(
+        "failover",
+        help="what each fault costs a client of an address, three members; needs the release build",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    fault.add_argument("--rounds", type=int, default=5)
+    fault.add_argument("--vips", type=int, default=10, help="virtual addresses, at most 100")
+    fault.add_argument("--profiles", nargs="+", choices=("lan", "fast", "wan"), default=["lan", "fast"])
+    fault.add_argument("--faults", nargs="+", choices=failover.FAULTS, default=list(failover.FAULTS))
     return parser.parse_args()
 
 

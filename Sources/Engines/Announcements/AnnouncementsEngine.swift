@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import Addresses
+package import Addresses
 internal import LinkWire
 package import Machine
 
@@ -12,8 +12,9 @@ package import Machine
 /// outlives its release.
 package struct AnnouncementsEngine: StateMachine {
   private let settings: Settings
-  /// In ascending order of VIF.
+  /// What stands and may be announced, in ascending order of VIF.
   private var series: [Series] = []
+  private var watch = ConflictWatch()
   /// In ascending order of interface.
   private var hardware: [Hardware] = []
   /// What is due and waits for its turn; at most one entry per address and form.
@@ -27,6 +28,8 @@ package struct AnnouncementsEngine: StateMachine {
     let began: Instant
     /// The next offset of the settings.
     var step = 0
+    /// When it was announced last.
+    var last: Instant
   }
 
   private struct Hardware: Sendable, Equatable {
@@ -64,14 +67,19 @@ package struct AnnouncementsEngine: StateMachine {
     case .announce(let vif):
       let index = position(of: vif.id)
       if index < series.count, series[index].vif.id == vif.id { series.remove(at: index) }
-      series.insert(Series(vif: vif, began: now), at: index)
+      series.insert(Series(vif: vif, began: now, last: now), at: index)
     case .cancel(let vif):
+      for ended in series where ended.vif.id == vif {
+        watch.forget(ended.vif.addresses.map(\.prefix.address))
+      }
       series.removeAll { $0.vif.id == vif }
       queue.removeAll { $0.vif == vif }
     case .hardware(let interface, let address):
       hardware.removeAll { $0.interface == interface }
       if let address { hardware.append(Hardware(interface: interface, address: address)) }
       hardware.sort { $0.interface < $1.interface }
+    case .received(let frame, let interface):
+      hear(frame, on: interface, at: now, into: &effects)
     }
     advance(to: now, into: &effects)
   }
@@ -81,22 +89,54 @@ package struct AnnouncementsEngine: StateMachine {
       // Steps that a late loop missed are not made up for.
       var due = false
       while let deadline = deadline(of: series[index]), deadline <= now {
-        series[index].step += 1
+        series[index].step = min(series[index].step + 1, settings.offsets.count)
+        series[index].last = now
         due = true
       }
       if due { enqueue(series[index].vif) }
     }
-    series.removeAll { $0.step >= settings.offsets.count }
     send(at: now, into: &effects)
   }
 
   private func deadline(of series: Series) -> Instant? {
-    guard series.step < settings.offsets.count else { return nil }
+    guard series.step < settings.offsets.count else {
+      return settings.refresh.map { series.last + max($0, Self.shortestRefresh) }
+    }
     return series.began + settings.offsets[series.step]
   }
 
+  private static let shortestRefresh = Duration.seconds(1)
+
   private func position(of vif: VIFID) -> Int {
     series.firstIndex { $0.vif.id >= vif } ?? series.count
+  }
+
+  // MARK: Conflicts
+
+  /// The addresses that strangers claim, and the hardware address of each, as far as it was told.
+  package var conflicts: [(address: IPAddress, hardware: MACAddress)] {
+    watch.entries.filter { $0.toldAt != nil }.map { ($0.address, $0.hardware) }
+  }
+
+  private mutating func hear(
+    _ frame: [UInt8],
+    on interface: InterfaceName,
+    at now: Instant,
+    into effects: inout EffectQueue<Effect>
+  ) {
+    guard settings.conflicts != .ignore, let claim = AddressClaim(frame: frame),
+      !hardware.contains(where: { $0.address == claim.hardware }),
+      let held = series.first(where: { series in
+        series.vif.addresses.contains {
+          $0.interface == interface && $0.prefix.address == claim.address
+        }
+      })
+    else { return }
+    let verdict = watch.hear(claim.address, at: claim.hardware, now: now)
+    if verdict.isTold {
+      effects.append(.conflict(held.vif.id, claim.address, claim.hardware))
+    }
+    if verdict.isDefended, settings.conflicts == .defend { enqueue(held.vif) }
   }
 
   // MARK: Sending

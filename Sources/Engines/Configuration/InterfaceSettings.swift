@@ -9,10 +9,62 @@ package struct InterfaceSettings: Sendable, Equatable {
   package var sendsObituary: Bool
   /// For how long the kernel keeps an address that is not renewed, in whole seconds; `nil` for ever.
   package var lease: Duration?
+  package var announce = Announce()
+  package var conflict = Conflict.defend
+  package var process = Process()
 
   package init(sendsObituary: Bool, lease: Duration?) {
     (self.sendsObituary, self.lease) = (sendsObituary, lease)
   }
+
+  /// How neighbours are told where an address is.
+  package struct Announce: Sendable, Equatable {
+    /// When, counted from when the address stands; in ascending order, never empty.
+    package var times: [Duration] = [
+      .zero, .milliseconds(100), .milliseconds(500), .seconds(1), .seconds(2),
+    ]
+    /// The time between two announcements after that; `nil` for none.
+    package var refresh: Duration?
+    /// The most frames per second in the long run, and at once.
+    package var rate = 1_000
+    package var burst = 128
+  }
+
+  /// What is done about a stranger that claims an address which this node holds.
+  package enum Conflict: String, Sendable, Equatable, CaseIterable {
+    case ignore
+    case report
+    case defend
+  }
+
+  /// How the daemon runs.
+  package struct Process: Sendable, Equatable {
+    /// The real-time priority (SCHED_RR), 1 to 99; `nil` for none.
+    package var realTime: Int?
+    /// Whether its memory is kept from being swapped out.
+    package var lockMemory = false
+  }
+}
+
+extension InterfaceSettings.Conflict: Vocabulary {}
+
+/// The parameters of `Announce`.
+package enum AnnounceWord: String, Vocabulary {
+  case times = "Times"
+  case refresh = "Refresh"
+  case rate = "Rate"
+  case burst = "Burst"
+}
+
+/// The parameters of `Process`.
+package enum ProcessWord: String, Vocabulary {
+  case realTime = "RealTime"
+  case lockMemory = "LockMemory"
+}
+
+enum SwitchWord: String, Vocabulary {
+  case on
+  case off
 }
 
 /// What `Guardian` can be.
@@ -26,6 +78,9 @@ struct InterfacesDraft: Sendable {
   var guardian: GuardianWord?
   /// The inner level is `nil` for `off`.
   var lease: Located<Duration?>?
+  var announce = InterfaceSettings.Announce()
+  var conflict: InterfaceSettings.Conflict?
+  var process = InterfaceSettings.Process()
 }
 
 extension EngineConfiguration.Profile {
@@ -56,7 +111,11 @@ extension Parser {
         )
       )
     }
-    return InterfaceSettings(sendsObituary: guardian == .obituary, lease: lease)
+    var settings = InterfaceSettings(sendsObituary: guardian == .obituary, lease: lease)
+    settings.announce = draft.interfaces.announce
+    settings.conflict = draft.interfaces.conflict ?? .defend
+    settings.process = draft.interfaces.process
+    return settings
   }
 
   private static func milliseconds(_ duration: Duration) -> String {
@@ -90,6 +149,132 @@ extension Parser {
     draft.interfaces.guardian = try parseScalar(at: token, named: "Guardian") {
       parser throws(Diagnostic) in try parser.takeChoice(GuardianWord.self, of: "Guardian")
     }
+  }
+
+  mutating func parseConflict(at token: Token) throws(Diagnostic) {
+    draft.interfaces.conflict = try parseScalar(at: token, named: "Conflict") {
+      parser throws(Diagnostic) in
+      try parser.takeChoice(InterfaceSettings.Conflict.self, of: "Conflict")
+    }
+  }
+
+  mutating func parseAnnounce(at token: Token) throws(Diagnostic) {
+    try parseParameters(AnnounceWord.self, of: "Announce", at: token) {
+      parser,
+      word,
+      place throws(Diagnostic) in
+      switch word {
+      case .times: try parser.parseAnnounceTimes(at: place)
+      case .refresh:
+        parser.draft.interfaces.announce.refresh = try parser.parseScalar(
+          at: place,
+          named: "Announce Refresh"
+        ) { parser throws(Diagnostic) in
+          try parser.takeOr("off") { parser throws(Diagnostic) in
+            try parser.takeInterval(atLeast: .seconds(1))
+          }
+        }
+      case .rate:
+        parser.draft.interfaces.announce.rate = try parser.parseScalar(
+          at: place,
+          named: "Announce Rate"
+        ) { parser throws(Diagnostic) in try parser.takeNumber(in: 1...100_000) }
+      case .burst:
+        parser.draft.interfaces.announce.burst = try parser.parseScalar(
+          at: place,
+          named: "Announce Burst"
+        ) { parser throws(Diagnostic) in try parser.takeNumber(in: 1...10_000) }
+      }
+    }
+  }
+
+  private mutating func parseAnnounceTimes(at token: Token) throws(Diagnostic) {
+    guard markSeen("Announce Times", at: token.location) else {
+      throw Diagnostic("Times is given twice", at: token.location, advice: "remove one of the two")
+    }
+    let block = try takeOpening(of: "Times")
+    let advice = "write Times { 0ms 100ms 500ms 1s 2s }, for example"
+    var times: [Duration] = []
+    while next.kind == .word, !beginsStatement(at: position) {
+      let place = next.location
+      do throws(Diagnostic) {
+        let time = try takeInterval()
+        guard times.last.map({ $0 < time }) ?? true, times.count < 100 else {
+          let problem = "the times of Announce must ascend, and be at most 100"
+          throw Diagnostic(problem, at: place, advice: advice)
+        }
+        times.append(time)
+      } catch {
+        // What follows is read all the same, so that the braces are.
+        report(error)
+      }
+    }
+    guard takeElement(of: block) == nil else {
+      throw Diagnostic("Times has intervals only", at: block.opening, advice: advice)
+    }
+    guard !times.isEmpty else { throw emptiness(of: block, advice: "add an interval such as 0ms") }
+    draft.interfaces.announce.times = times
+  }
+
+  mutating func parseProcess(at token: Token) throws(Diagnostic) {
+    try parseParameters(ProcessWord.self, of: "Process", at: token) {
+      parser,
+      word,
+      place throws(Diagnostic) in
+      switch word {
+      case .realTime:
+        parser.draft.interfaces.process.realTime = try parser.parseScalar(
+          at: place,
+          named: "Process RealTime"
+        ) { parser throws(Diagnostic) in
+          try parser.takeOr("off") { parser throws(Diagnostic) in
+            try parser.takeNumber(in: 1...99)
+          }
+        }
+      case .lockMemory:
+        parser.draft.interfaces.process.lockMemory = try parser.parseScalar(
+          at: place,
+          named: "Process LockMemory"
+        ) { parser throws(Diagnostic) in
+          try parser.takeChoice(SwitchWord.self, of: "LockMemory") == .on
+        }
+      }
+    }
+  }
+
+  /// Reads the parameters of a block, and goes on after an error at the next one.
+  private mutating func parseParameters<Word: Vocabulary>(
+    _ words: Word.Type,
+    of name: String,
+    at token: Token,
+    _ body: (inout Self, Word, Token) throws(Diagnostic) -> Void
+  ) throws(Diagnostic) {
+    markSeen(name, at: token.location)
+    let block = try takeOpening(of: name)
+    var empty = true
+    while let element = takeElement(of: block) {
+      empty = false
+      recovering(at: element) { parser throws(Diagnostic) in
+        guard element.kind == .word, let word = Word(word: element.text) else {
+          let known = Word.allCases.map(\.rawValue)
+          throw parser.unknown(element, as: "parameter of \(name)", among: known)
+        }
+        try body(&parser, word, element)
+      }
+    }
+    if empty { report(emptiness(of: block, advice: "add a parameter, or remove it")) }
+  }
+
+  /// Reads a value, or `nil` where the word stands instead.
+  private mutating func takeOr<Value>(
+    _ word: String,
+    _ value: (inout Self) throws(Diagnostic) -> Value
+  ) throws(Diagnostic) -> Value? {
+    if next.kind == .word, asciiLowercased(next.text) == word {
+      _ = take()
+      return nil
+    }
+    return try value(&self)
   }
 
   /// Reads one word out of a few.

@@ -126,18 +126,14 @@ extension Parser {
     case .virtualInterfaces, .vifs, .vips: try parseVirtualInterfaces(at: token)
     case .guardian: try parseGuardian(at: token)
     case .lease: try parseLease(at: token)
+    case .announce: try parseAnnounce(at: token)
+    case .conflict: try parseConflict(at: token)
+    case .process: try parseProcess(at: token)
     }
   }
 
   /// Why a word does not begin a statement here.
   private func refusal(of token: Token) -> Diagnostic {
-    if let later = LaterStatementWord(word: token.text) {
-      return Diagnostic(
-        "this version does not have the statement \(later.rawValue)",
-        at: token.location,
-        advice: "remove it"
-      )
-    }
     if let removed = RemovedStatementWord(word: token.text) {
       return Diagnostic(
         "\(removed.rawValue) is not supported: no code is loaded into the daemon",
@@ -358,8 +354,7 @@ extension Parser {
   func beginsStatement(at position: Int) -> Bool {
     let text = tokens[position].text
     guard tokens[position].kind == .word,
-      StatementWord(word: text) != nil || LaterStatementWord(word: text) != nil
-        || RemovedStatementWord(word: text) != nil
+      StatementWord(word: text) != nil || RemovedStatementWord(word: text) != nil
     else { return false }
     // Within Notify this word stands for what the servers know.
     if StatementWord(word: text) == .arpCache { return hasValue(at: position) }

@@ -27,16 +27,13 @@ package enum StatementWord: String, Vocabulary {
   case vips = "VIPs"
   case guardian = "Guardian"
   case lease = "Lease"
+  case announce = "Announce"
+  case conflict = "Conflict"
+  case process = "Process"
   case include = "Include"
 
   /// Statements that are read and checked in full, and then refused: their effect is not built yet.
   package static let unbuilt: Set<Self> = [.spreadRetryInterval, .arpCache, .notify]
-}
-
-/// Statements that exist, but not in this version.
-package enum LaterStatementWord: String, Vocabulary {
-  case announce = "Announce"
-  case conflict = "Conflict"
 }
 
 /// Statements of the original that load code into the daemon, which this one never does.

@@ -35,6 +35,8 @@ extension FailoverNodeEngine {
     case command(FailoverEngine.Command, FailoverEngine.Ticket)
     /// A dead daemon's guardian says that its addresses are gone.
     case obituary(NodeID)
+    /// A frame with ARP or neighbour discovery arrived.
+    case received([UInt8], on: InterfaceName)
     /// Hand over and leave (TERM); ends in ``Effect/departed``.
     case leave
   }
@@ -55,6 +57,8 @@ extension FailoverNodeEngine {
     case keep(drained: Bool)
     /// An own message that was sent at this instant came back in the present view.
     case proven(Instant)
+    /// A stranger claims an address of a VIF that stands here, and goes on doing so.
+    case conflict(VIFID, IPAddress, MACAddress)
     /// One line for the log.
     case note(FailoverEngine.Note)
     /// Nothing is held, the peers know, and the process may end.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-internal import Addresses
+package import Addresses
 internal import Announcements
 package import Failover
 package import Machine
@@ -26,6 +26,9 @@ package struct FailoverNodeEngine: StateMachine {
   /// What a change of membership would cut.
   package var activity: FailoverEngine.Activity { failover.activity }
 
+  /// The addresses that strangers claim, and the hardware address of each.
+  package var conflicts: [(address: IPAddress, hardware: MACAddress)] { announcements.conflicts }
+
   package var nextDeadline: Instant? {
     [failover.nextDeadline, announcements.nextDeadline].compactMap(\.self).min()
   }
@@ -48,6 +51,8 @@ package struct FailoverNodeEngine: StateMachine {
       failover.handle(.released(vif, outcome), at: now, into: &decided)
     case .recalled(let vif): failover.handle(.recalled(vif), at: now, into: &decided)
     case .lost(let vif, let text): failover.handle(.lost(vif, text), at: now, into: &decided)
+    case .received(let frame, let interface):
+      announce(.received(frame, on: interface), at: now, into: &effects)
     case .vanished(let vif): announce(.cancel(vif), at: now, into: &effects)
     case .restored(let vif): announce(.announce(vif), at: now, into: &effects)
     case .checks(let failing): failover.handle(.checks(failing), at: now, into: &decided)
@@ -97,6 +102,8 @@ package struct FailoverNodeEngine: StateMachine {
     announced.drain { effect in
       switch effect {
       case .inject(let frame, let interface): effects.append(.inject(frame, on: interface))
+      case .conflict(let vif, let address, let hardware):
+        effects.append(.conflict(vif, address, hardware))
       }
     }
   }

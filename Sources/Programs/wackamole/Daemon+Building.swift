@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Addresses
+import Announcements
 import Bytes
 import Configuration
 import Control
@@ -139,8 +140,45 @@ extension Daemon {
       UInt16(clamping: $0)
     }
     failover.settle = engine.timers.announcement * 3 + Self.neighbourRetry
-    return FailoverNodeEngine.Settings(failover: failover)
+    var settings = FailoverNodeEngine.Settings(failover: failover)
+    settings.announcements = announcements(configuration.interfaces)
+    return settings
   }
+
+  private static func announcements(
+    _ interfaces: InterfaceSettings
+  ) -> AnnouncementsEngine.Settings {
+    var settings = AnnouncementsEngine.Settings()
+    settings.offsets = interfaces.announce.times
+    settings.refresh = interfaces.announce.refresh
+    settings.framesPerSecond = interfaces.announce.rate
+    settings.burst = interfaces.announce.burst
+    settings.conflicts =
+      switch interfaces.conflict {
+      case .ignore: .ignore
+      case .report: .report
+      case .defend: .defend
+      }
+    // Where there is no IPv6, nothing is advertised either.
+    let forwarding = try? SmallFile.read("/proc/sys/net/ipv6/conf/all/forwarding", limit: 16)
+    settings.router = forwarding?.first == UInt8(ascii: "1")
+    return settings
+  }
+
+  /// What the configuration asks for and this process may not have is said, and done without.
+  static func schedule(_ process: InterfaceSettings.Process, _ log: Logger) {
+    do {
+      if let priority = process.realTime { try Scheduling.makeRealTime(priority: priority) }
+    } catch {
+      log.warning("running without it: \(error)")
+    }
+    do {
+      if process.lockMemory { try Scheduling.lockMemory() }
+    } catch {
+      log.warning("running without it: \(error)")
+    }
+  }
+
 
   /// How long the kernel may wait before it asks again for a neighbour that did not answer while the
   /// link was down (`retrans_time_ms`); until then no announcement reaches anybody.

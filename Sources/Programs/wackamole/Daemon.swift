@@ -58,6 +58,7 @@ final class Daemon {
       switch configuration.backend {
       case .embedded(let engine): engine
       }
+    Self.schedule(configuration.interfaces.process, log)
     try Self.requireInterfaces(of: configuration)
     if let refusal = Operations.refusal(of: configuration) { throw StartFailure(text: refusal) }
     loop = try EventLoop()
@@ -79,6 +80,7 @@ final class Daemon {
         lease: configuration.interfaces.lease,
         proofLife: engine.timers.tokenLoss
       ),
+      isCapturing: configuration.interfaces.conflict != .ignore,
       loop: loop,
       journal: journal,
       log: log
@@ -174,6 +176,8 @@ final class Daemon {
     case .answer(let ticket, let answer): operations.answer(ticket, answer)
     case .keep(let isDrained): drainMark.keep(isDrained)
     case .proven: break  // The embedded ring proves more by each rotation.
+    case .conflict(let vif, let address, let hardware):
+      log.error("\(vif): a stranger, \(hardware), claims \(address), which stands here")
     case .note(let note): log.info("\(note)")
     case .departed: operations.finish { [loop] in loop.stop() }
     }

@@ -28,16 +28,22 @@ final class Hands {
   /// The batch that the kernel has not answered.
   private var underWay: (request: NetlinkService.RequestID, batch: InterfacesEngine.Batch)?
   private var links: [UInt32: NetworkLink] = [:]
+  private let loop: EventLoop
+  /// Where frames of neighbours are received; empty where nothing is made of them.
+  private var captures: [InterfaceName: (capture: FrameCapture, watch: EventLoop.Watch)] = [:]
+  private let isCapturing: Bool
 
   /// Watches the interfaces that `vifs` use.
   init(
     vifs: [VirtualInterface],
     settings: InterfacesEngine.Settings,
+    isCapturing: Bool,
     loop: EventLoop,
     journal: OwnedAddressFile,
     log: Logger
   ) throws {
-    self.log = log
+    (self.log, self.loop) = (log, loop)
+    self.isCapturing = isCapturing
     lease = settings.lease.map { UInt32(clamping: $0.components.seconds) }
     injector = FrameInjector()
     netlink = try NetlinkService(
@@ -88,6 +94,12 @@ final class Hands {
     } catch {
       log.warning("cannot announce on \(interface): \(error)")
     }
+  }
+
+  /// How long the kernel keeps the VIF if nothing is renewed any more; `nil` for ever, or if it does
+  /// not stand here.
+  func leaseLeft(of vif: VIFID) -> Duration? {
+    keeper?.machine.leaseLeft(of: vif, at: BootClock.now)
   }
 
   /// Takes from group communication what proves, or ends the proof, that this node may hold anything.
@@ -195,7 +207,31 @@ final class Hands {
     return InterfaceAddress(interface: name, prefix: prefix)
   }
 
+  /// Receives what neighbours say of addresses on an interface, while there is one.
+  private func listen(on name: InterfaceName, isThere: Bool) {
+    guard isCapturing, isThere != (captures[name] != nil) else { return }
+    if let ended = captures.removeValue(forKey: name) {
+      loop.remove(ended.watch)
+      return
+    }
+    do {
+      let capture = try FrameCapture(name)
+      let watch = try capture.deliver(
+        on: loop,
+        frame: { [unowned self] in feed(.received([UInt8]($0), on: name)) },
+        failed: { [unowned self] error in
+          log.warning("conflicts on \(name) are not seen: \(error)")
+          if let ended = captures.removeValue(forKey: name) { loop.remove(ended.watch) }
+        }
+      )
+      captures[name] = (capture, watch)
+    } catch {
+      log.warning("conflicts on \(name) are not seen: \(error)")
+    }
+  }
+
   private func tell(_ name: InterfaceName, _ link: NetworkLink?) {
+    listen(on: name, isThere: link?.isUp ?? false)
     keeper?.feed(.link(name, isUp: link?.isUp ?? false))
     feed(.link(name, link?.state ?? .missing, link?.mac))
   }
