@@ -50,6 +50,12 @@ class Results(unittest.TestResult):
         super().addError(test, error)
         self._explain(test, self.errors[-1][1])
 
+    def addSubTest(self, test: unittest.TestCase, subtest: unittest.TestCase, error: Any) -> None:
+        super().addSubTest(test, subtest, error)
+        if error is not None:
+            print(f"   part   {name_of(subtest)}", flush=True)
+            print((self.errors + self.failures)[-1][1], flush=True)
+
     def numbers(self) -> dict[str, int]:
         failed = len({name_of(test) for test, _ in self.failures + self.errors})
         skipped = len(self.skipped)
