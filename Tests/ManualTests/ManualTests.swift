@@ -18,7 +18,8 @@ struct ManualTests {
 
   /// Every word with which a statement or parameter begins.
   private static let known =
-    StatementWord.allCases.map(\.rawValue) + RemovedStatementWord.allCases.map(\.rawValue) + EngineWord.allCases.map(\.rawValue)
+    StatementWord.allCases.map(\.rawValue) + RemovedStatementWord.allCases.map(\.rawValue)
+    + EngineWord.allCases.map(\.rawValue)
     + BalanceWord.allCases.map(\.rawValue) + CheckWord.allCases.map(\.rawValue)
     + AnnounceWord.allCases.map(\.rawValue) + ProcessWord.allCases.map(\.rawValue)
 
@@ -93,7 +94,8 @@ struct ManualTests {
     #expect(
       stated == [
         "Group", "Control", "LogFacility", "Mature", "Interval", "AcquisitionsPerRound", "Weight",
-        "Lease", "Policy", "Quorum", "Refresh", "Rate", "Burst", "Conflict", "RealTime", "LockMemory",
+        "Lease", "Policy", "Quorum", "Refresh", "Rate", "Burst", "Conflict", "RealTime",
+        "LockMemory",
         "Port", "Multicast", "Profile", "State",
       ]
     )

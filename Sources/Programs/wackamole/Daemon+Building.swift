@@ -179,7 +179,6 @@ extension Daemon {
     }
   }
 
-
   /// How long the kernel may wait before it asks again for a neighbour that did not answer while the
   /// link was down (`retrans_time_ms`); until then no announcement reaches anybody.
   static let neighbourRetry: Duration = .seconds(1)
