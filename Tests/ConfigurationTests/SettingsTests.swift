@@ -47,6 +47,21 @@ struct SettingsTests {
     #expect(throws: Diagnostics.self) { try group("ff15::7", peer: "10.0.0.1") }
   }
 
+  @Test("Datagrams leave room for the headers of the peers' family, in packets as long as allowed")
+  func mtu() throws {
+    func longest(_ text: String, peer: String) throws -> Int {
+      let engine = "Engine { Node = a Key = none Peers { a:\(peer) } \(text) }"
+      return try parse(engine + " VIFs { eth0:10.0.0.101/32 }").engine.longestDatagram
+    }
+    #expect(try longest("", peer: "10.0.0.1") == 1_472)
+    #expect(try longest("", peer: "[2001:db8::1]") == 1_452)
+    #expect(try longest("MTU = 9000", peer: "10.0.0.1") == 8_972)
+    #expect(try longest("mtu = 1280", peer: "[2001:db8::1]") == 1_232)
+    for wrong in ["1279", "9217", "none", "-1"] {
+      #expect(throws: Diagnostics.self) { try longest("MTU = \(wrong)", peer: "10.0.0.1") }
+    }
+  }
+
   @Test("Everything that may be left out has its default")
   func defaults() throws {
     let configuration = try parse(

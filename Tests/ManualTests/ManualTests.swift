@@ -96,7 +96,7 @@ struct ManualTests {
         "Group", "Control", "LogFacility", "Mature", "Interval", "AcquisitionsPerRound", "Weight",
         "Lease", "Policy", "Quorum", "Refresh", "Rate", "Burst", "Conflict", "RealTime",
         "LockMemory",
-        "Port", "Multicast", "Profile", "State",
+        "Port", "Multicast", "MTU", "Profile", "State",
       ]
     )
   }

@@ -212,4 +212,40 @@ extension PaperTests {
     #expect(cluster["c"].engine.statistics.configurations == 1)
     #expect(cluster.texts("c") == ["late"])
   }
+
+  @Test(
+    "A departure of another run of a member stops no ring from being formed",
+    arguments: [RingEngine.PhaseName.commit, .recovery]
+  )
+  func pastDeparture(phase: RingEngine.PhaseName) {
+    var cluster = Cluster(["a", "b", "c"])
+    cluster.start(cluster.roster)
+    #expect(cluster.advance(atMost: .seconds(1)) { $0["b"].engine.phaseName == phase } != nil)
+    let past = Departure(sender: "c", incarnation: Incarnation(1))
+    cluster.inject(.departure(past), to: "b")
+    #expect(cluster["b"].engine.phaseName == phase)
+    #expect(cluster["b"].engine.statistics.dropped(.pastDeparture) == 1)
+    cluster.advance(.milliseconds(100))
+    #expect(cluster.isRing(["a", "b", "c"]))
+  }
+
+  @Test("Commit.Id: a bound that could not be stored is stored as soon as that works again")
+  func storedAgain() {
+    var cluster = Cluster(["a", "b"])
+    cluster.storeDelay = .seconds(1_000)
+    cluster.start(cluster.roster)
+    cluster.advance(.seconds(1))
+    let notes = { (cluster: Cluster) in
+      cluster["a"].notes.count { if case .sequenceNotStored = $0 { true } else { false } }
+    }
+    #expect(cluster.isRing(["a", "b"]) && notes(cluster) > 0)
+    cluster.storeDelay = .milliseconds(2)
+    cluster.parts = [["a"], ["b"]]
+    cluster.advance(.seconds(1))
+    let before = notes(cluster)
+    cluster.parts = nil
+    cluster.advance(.seconds(2))
+    #expect(cluster.isRing(["a", "b"]))
+    #expect(notes(cluster) == before)
+  }
 }

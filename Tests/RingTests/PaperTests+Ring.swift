@@ -107,4 +107,67 @@ extension PaperTests {
     #expect(asked.isEmpty)
     for node in cluster.roster.nodes { #expect(cluster.texts(node).count == 10) }
   }
+
+  // MARK: - Fairness
+
+  private func sharing(_ names: Roster, window: Int) -> Cluster {
+    var cluster = Cluster(names)
+    cluster.settings = {
+      var settings = RingEngine.Settings(me: $0, configured: names, timers: .lan)
+      (settings.window, settings.personalWindow) = (window, window)
+      return settings
+    }
+    cluster.start(names)
+    cluster.advance(.milliseconds(500))
+    return cluster
+  }
+
+  private func delivered(_ cluster: Cluster, from sender: NodeID) -> Int {
+    cluster["a"].deliveries.count {
+      if case .message(let message) = $0 { message.sender == sender } else { false }
+    }
+  }
+
+  @Test("Ring.Flow: nobody is starved where more members send than the window has packets")
+  func manySenders() {
+    let names: Roster = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"]
+    var cluster = sharing(names, window: 8)
+    #expect(cluster.isRing(names))
+    for node in names.nodes {
+      for _ in 0..<300 { cluster.submit(bytes: [UInt8](repeating: 1, count: 1_300), at: node) }
+    }
+    cluster.advance(.milliseconds(100))
+    let shares = names.nodes.map { delivered(cluster, from: $0) }
+    #expect(shares.allSatisfy { $0 < 300 }, "all have more to send")
+    #expect((shares.min() ?? 0) * 2 >= (shares.max() ?? 0), "\(shares)")
+  }
+
+  @Test(
+    "No datagram with messages is longer than it may be",
+    arguments: [600, 1_232, 1_452, 1_472, 8_972]
+  )
+  func datagramsFit(longest: Int) {
+    let names: Roster = ["a", "a-name-of-thirty-one-characters"]
+    var cluster = Cluster(names)
+    cluster.settings = {
+      var settings = RingEngine.Settings(me: $0, configured: names, timers: .lan)
+      settings.fit(datagram: longest)
+      return settings
+    }
+    cluster.start(names)
+    cluster.advance(.milliseconds(300))
+    for node in names.nodes {
+      cluster.submit(bytes: [UInt8](repeating: 1, count: 30_000), at: node)
+      for _ in 0..<100 { cluster.submit(bytes: [UInt8](repeating: 1, count: 100), at: node) }
+    }
+    cluster.advance(.milliseconds(100))
+    let header = DatagramHeader(kind: .data, cluster: 1, counter: 1, boot: BootID(1, 2, 3, 4))
+    for node in names.nodes {
+      #expect(cluster[node].deliveries.count == 203)
+      let sizes = cluster[node].sent.filter { $0.kind == .data }
+        .map { Datagram.encode($0, header: header).count }
+      #expect((sizes.max() ?? 0) <= longest)
+      #expect((sizes.max() ?? 0) > longest - 150, "the room is used")
+    }
+  }
 }

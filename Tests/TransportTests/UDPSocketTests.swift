@@ -3,6 +3,7 @@
 import Addresses
 import Glibc
 import Machine
+import Namespaces
 import Reactor
 import Testing
 
@@ -40,6 +41,26 @@ struct UDPSocketTests {
     #expect(a.statistics.bytesSent == 10_401)
     #expect(b.statistics.received == 4)
     #expect(b.statistics.bytesReceived == 10_401)
+  }
+
+  @Test(
+    "What is longer than a frame of the interface goes in several, and is not lost",
+    .enabled(if: Namespace.isAllowed, "needs root"),
+    arguments: ["127.0.0.1", "::1"]
+  )
+  func longerThanFrame(address: String) throws {
+    let namespace = try Namespace.enter()
+    defer { namespace.leave() }
+    try Namespace.ip("link set lo mtu 1500")
+    let a = try UDPSocket(bind: loopback(address))
+    for size in [1_472, 20_000] {
+      let bytes = (0..<size).map { UInt8(truncatingIfNeeded: $0) }
+      let failure = a.send(bytes, to: a.local)
+      #expect(failure == nil, "\(size) bytes")
+      guard failure == nil else { continue }
+      let isWhole = collect(a, count: 1).map(\.0) == [bytes]
+      #expect(isWhole, "\(size) bytes")
+    }
   }
 
   @Test("A slice is sent without its surroundings")

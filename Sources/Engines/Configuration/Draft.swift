@@ -41,6 +41,7 @@ struct Draft: Sendable {
   var port: UInt16?
   var profile: Located<EngineConfiguration.Profile>?
   var multicast: Located<IPAddress>?
+  var mtu: Int?
   var key: EngineConfiguration.Key?
   /// The outer level is `nil` where `State` was not given, the inner one where it is `none`.
   var stateDirectory: String??

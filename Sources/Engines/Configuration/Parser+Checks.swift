@@ -188,6 +188,7 @@ extension Parser {
       peers: draft.peers.map(\.value).sorted { $0.node < $1.node },
       port: draft.port ?? EngineConfiguration.defaultPort,
       multicast: draft.multicast?.value,
+      mtu: draft.mtu ?? EngineConfiguration.defaultMTU,
       key: draft.key ?? .none,
       profile: draft.profile?.value ?? .lan,
       timers: timers,
@@ -355,7 +356,7 @@ extension EngineWord {
     case .consensus: \.consensus
     case .commitLoss: \.commitLoss
     case .ringAnnouncement: \.announcement
-    case .node, .peers, .port, .multicast, .key, .profile, .state: nil
+    case .node, .peers, .port, .multicast, .mtu, .key, .profile, .state: nil
     }
   }
 
@@ -369,7 +370,7 @@ extension EngineWord {
     case .join: "join"
     case .consensus: "consensus"
     case .commitLoss, .ringAnnouncement: nil
-    case .node, .peers, .port, .multicast, .key, .profile, .state: nil
+    case .node, .peers, .port, .multicast, .mtu, .key, .profile, .state: nil
     }
   }
 }

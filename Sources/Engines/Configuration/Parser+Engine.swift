@@ -30,6 +30,10 @@ extension Parser {
         UInt16(try parser.takeNumber(in: 1...65_535))
       }
     case .multicast: try parseMulticast(at: token)
+    case .mtu:
+      draft.mtu = try parseScalar(at: token, named: name) { parser throws(Diagnostic) in
+        Int(try parser.takeNumber(in: 1_280...9_216))
+      }
     case .key: try parseKey(at: token)
     case .profile: try parseProfile(at: token)
     case .state:

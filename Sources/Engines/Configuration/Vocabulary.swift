@@ -50,6 +50,7 @@ package enum EngineWord: String, Vocabulary {
   case peers = "Peers"
   case port = "Port"
   case multicast = "Multicast"
+  case mtu = "MTU"
   case key = "Key"
   case profile = "Profile"
   case state = "State"

@@ -201,6 +201,8 @@ extension WackamoleConfiguration {
 package struct EngineConfiguration: Sendable, Equatable {
   /// The port used unless one is configured.
   package static let defaultPort: UInt16 = 4813
+  /// What is taken for the network's longest IP packet unless it is configured.
+  package static let defaultMTU = 1_500
   /// The most members of one ring.
   package static let mostPeers = 128
 
@@ -211,6 +213,8 @@ package struct EngineConfiguration: Sendable, Equatable {
   package var port: UInt16
   /// The multicast group that carries what is for all members; `nil`: it is sent to each.
   package var multicast: IPAddress?
+  /// The longest IP packet that the network between the members carries, in bytes.
+  package var mtu: Int
   package var key: Key
   package var profile: Profile
   /// The time-outs of the profile with the configured exceptions; their inequalities hold.
@@ -220,6 +224,12 @@ package struct EngineConfiguration: Sendable, Equatable {
 
   /// All members.
   package var roster: Roster { Roster(peers.map(\.node)) }
+
+  /// The longest datagram that goes in one packet, without the headers of IP and UDP.
+  package var longestDatagram: Int {
+    let isVersion4 = peers.first?.address.bitWidth == 32
+    return mtu - (isVersion4 ? 20 : 40) - 8
+  }
 
   /// Where a member listens; `nil` if it is not configured.
   package func endpoint(of node: NodeID) -> Endpoint? {

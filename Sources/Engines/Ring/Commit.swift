@@ -46,6 +46,11 @@ extension RingEngine {
 
 extension RingEngine.Commit {
   var members: Roster { token.roster }
+
+  func incarnation(of node: NodeID) -> Incarnation? {
+    members.index(of: node).map { token.members[$0].incarnation }
+  }
+
   /// Whether the token has left this member.
   var isPassed: Bool { storedBy == nil }
 
@@ -79,6 +84,7 @@ extension RingEngine.Commit {
     if let until = storedBy {
       guard until <= context.now else { return lossAt <= context.now }
       context.note(.sequenceNotStored(token.ring.sequence))
+      context.sequences.noteNotStored()
       pass(in: &context)
       return false
     }

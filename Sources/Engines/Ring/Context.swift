@@ -92,7 +92,8 @@ extension RingEngine.Settings {
   var fragmentRoom: Int {
     let longest = configured.nodes.map { $0.name.bytes.count }.max() ?? 0
     let overhead = DataPacket.overhead(longestName: longest)
-    return max(256, min(datagramBudget + Fragment.overhead, datagramBudget + 122 - overhead))
+    let whole = datagramBudget + Self.datagramOverhead
+    return max(256, min(datagramBudget + Fragment.overhead, whole - overhead))
   }
 }
 
@@ -167,6 +168,9 @@ struct RingSequences: Sendable, Equatable {
 
   /// Takes notice that a ring was installed.
   mutating func noteInstalled(_ sequence: UInt64) { proven = max(proven, sequence) }
+
+  /// Takes notice that nothing was heard of the bound asked for: it is asked for again.
+  mutating func noteNotStored() { asked = stored }
 
   mutating func noteStored(_ bound: UInt64) { stored = max(stored, bound) }
 

@@ -290,12 +290,17 @@ extension RingEngine.Operational {
 extension RingEngine.Context {
   /// How many new packets this visit may send: the window less what others sent, a fair share of it
   /// by backlog, and no more in flight than is held.
+  ///
+  /// Fair shares add up to the window, each with one packet at least, so that whatever the others do
+  /// nobody is left without a turn; the window is wide enough for that, and for as much again.
   func allowance(on token: Token, besides retransmitted: Int) -> Int {
-    let free = window.current - home.sentByOthers(token) - retransmitted
+    let members = home.members.count
+    let window = max(window.current, 2 * members)
+    let free = window - home.sentByOthers(token) - retransmitted
     let mine = Int(outbox.packets)
     let backlog = home.report(of: token).backlog
     let theirs = Int(backlog - min(backlog, home.share.backlog))
-    let fair = max(1, window.current * mine / max(1, mine + theirs))
+    let fair = 1 + (window - members) * mine / max(1, mine + theirs)
     let outstanding = token.sequence - min(token.sequence, home.safe)
     let room = maxOutstanding - Int(clamping: outstanding)
     return max(0, min(settings.personalWindow, free, fair, room))

@@ -67,7 +67,7 @@ extension RingEngine.Phase {
     case (.commit(let commit), .commitToken(let token)):
       self = .completed(commit, by: token, in: &context)
     case (.commit(let commit), .departure(let departure)):
-      self = .left(departure, commit.members, in: &context) ?? .commit(commit)
+      self = .left(departure, commit, in: &context) ?? .commit(commit)
     case (.commit(let commit), .data(let data)):
       context.drop(data.ring == context.home.id ? .afterExchange : .foreignRing)
       self = .commit(commit)
@@ -92,7 +92,7 @@ extension RingEngine.Phase {
       self =
         .judged(join, verdict, context.next.members, in: &context) ?? .recovery(recovery)
     case (.recovery(let recovery), .departure(let departure)):
-      self = .left(departure, context.next.members, in: &context) ?? .recovery(recovery)
+      self = .left(departure, in: &context) ?? .recovery(recovery)
     case (.recovery(let recovery), .announcement):
       context.drop(.idleAnnouncement)
       self = .recovery(recovery)
@@ -259,13 +259,33 @@ extension RingEngine.Phase {
     }
   }
 
-  /// Gathers if a member of the attempt left.
+  /// Gathers if a member of the ring agreed on left.
   fileprivate static func left(
     _ departure: Departure,
+    _ commit: RingEngine.Commit,
+    in context: inout RingEngine.Context
+  ) -> Self? {
+    let run = commit.incarnation(of: departure.sender)
+    return left(departure, run, commit.members, in: &context)
+  }
+
+  /// Gathers if a member of the ring being recovered into left.
+  fileprivate static func left(
+    _ departure: Departure,
+    in context: inout RingEngine.Context
+  ) -> Self? {
+    let run = context.next.incarnation(of: departure.sender)
+    return left(departure, run, context.next.members, in: &context)
+  }
+
+  /// Gathers if a member of the attempt left; not for the sake of another run of it.
+  private static func left(
+    _ departure: Departure,
+    _ run: Incarnation?,
     _ members: Roster,
     in context: inout RingEngine.Context
   ) -> Self? {
-    guard members.contains(departure.sender) else {
+    guard run == departure.incarnation else {
       context.drop(.pastDeparture)
       return nil
     }

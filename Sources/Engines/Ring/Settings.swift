@@ -9,7 +9,8 @@ extension RingEngine {
     /// All configured members, this one included.
     package var configured: Roster
     package var timers: RingTimers
-    /// The most packets that all members together send in one rotation.
+    /// The most packets that all members together send in one rotation; two for each member if that
+    /// is more.
     package var window = 256
     /// The most packets that one member sends at one visit of the token.
     package var personalWindow = 64
@@ -19,6 +20,8 @@ extension RingEngine {
     package var acceleratedWindow = 20
     /// The most bytes of messages in one datagram.
     package var datagramBudget = 1_350
+    /// What a datagram holds besides, when names are short.
+    static let datagramOverhead = 122
     /// The longest message, in bytes.
     package var longestMessage = 16 << 20
 
@@ -26,6 +29,11 @@ extension RingEngine {
       self.me = me
       self.configured = configured.inserting(me)
       self.timers = timers
+    }
+
+    /// Lets no datagram with messages be longer than so many bytes, without the headers of IP and UDP.
+    package mutating func fit(datagram bytes: Int) {
+      datagramBudget = bytes - Self.datagramOverhead
     }
   }
 }

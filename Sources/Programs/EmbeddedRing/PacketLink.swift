@@ -105,7 +105,7 @@ package final class PacketLink {
   package var allDrops: [(reason: String, count: UInt64)] {
     var all = [
       ("malformed", drops.malformed), ("otherCluster", drops.otherCluster),
-      ("stranger", drops.stranger), ("own", drops.own),
+      ("stranger", drops.stranger), ("own", drops.own), ("dead", drops.dead),
     ]
     if let sealer {
       all = sealer.drops.map { ("\($0.0)", $0.1) }

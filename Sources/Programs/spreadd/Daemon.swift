@@ -119,7 +119,7 @@ final class Daemon {
   var node: SessionNode? { driver?.machine }
 
   /// The ring's datagrams that were not handed up, for status.
-  var linkDrops: PacketLink.Drops { link.drops }
+  var linkDrops: [(reason: String, count: UInt64)] { link.allDrops }
 
   private func feed(_ event: SessionNode.Event) {
     driver?.feed(event)
@@ -388,6 +388,8 @@ extension Daemon {
       configured: configuration.roster,
       timers: configuration.ring.timers
     )
+    // IPv6 takes 20 bytes more of a frame.
+    if me.endpoint.address.bitWidth != 32 { settings.fit(datagram: 1_500 - 48) }
     settings.window = configuration.ring.window
     settings.personalWindow = configuration.ring.personalWindow
     settings.accelerated = configuration.ring.accelerated

@@ -113,11 +113,7 @@ struct StatusReport {
       ("delivered", sessions.delivered), ("memberships", sessions.memberships),
       ("dropped_for_slow_sessions", sessions.dropped), ("unreadable", sessions.unreadable),
     ]
-    let drops = daemon.linkDrops
-    counters += [
-      ("datagrams_malformed", drops.malformed), ("datagrams_of_other_clusters", drops.otherCluster),
-      ("datagrams_of_strangers", drops.stranger),
-    ]
+    counters += daemon.linkDrops.map { ("datagrams_dropped_\($0.reason)", $0.count) }
     for refusal in Refusal.allCases where refusal != .noName {
       counters.append(("refused_\(refusal)", sessions.refused(refusal)))
     }

@@ -217,12 +217,14 @@ extension Daemon {
       )
     }
     guard let process = InlineName("wackamole".utf8) else { throw StartFailure(text: "no name") }
+    var settings = RingEngine.Settings(
+      me: engine.node,
+      configured: engine.roster,
+      timers: engine.timers
+    )
+    settings.fit(datagram: engine.longestDatagram)
     let node = GroupNode(
-      settings: RingEngine.Settings(
-        me: engine.node,
-        configured: engine.roster,
-        timers: engine.timers
-      ),
+      settings: settings,
       process: process,
       storedSequenceBound: store.stored,
       random: SplitMix64(seed: Entropy.word()),

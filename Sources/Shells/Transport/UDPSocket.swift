@@ -43,17 +43,18 @@ package final class UDPSocket {
       try descriptor.setOption(
         level: ipv6Level,
         name: IPV6_MTU_DISCOVER,
-        value: IPV6_PMTUDISC_PROBE,
-        "forbid fragments"
+        value: IPV6_PMTUDISC_OMIT,
+        "disbelieve the path"
       )
     } else {
-      // PROBE sets the don't-fragment bit and, unlike DO, believes no ICMP message about the path:
-      // a forged one could otherwise silence the ring.
+      // OMIT believes no ICMP message about the path: a forged one could otherwise silence the ring.
+      // What is longer than a frame is sent in fragments: proposals of many members may be, and are
+      // lost for good if they are refused.
       try descriptor.setOption(
         level: ipv4Level,
         name: IP_MTU_DISCOVER,
-        value: IP_PMTUDISC_PROBE,
-        "forbid fragments"
+        value: IP_PMTUDISC_OMIT,
+        "disbelieve the path"
       )
     }
     if options.reuseAddress {

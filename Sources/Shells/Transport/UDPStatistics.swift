@@ -13,7 +13,7 @@ package enum SendFailure: Sendable, Equatable, CaseIterable {
   case unreachable
   /// A firewall rule of this machine forbids it (EPERM, EACCES).
   case notPermitted
-  /// Longer than the interface carries in one frame (EMSGSIZE).
+  /// Longer than UDP carries at all (EMSGSIZE).
   case tooLong
   /// The address the socket is bound to has gone (EADDRNOTAVAIL, EINVAL).
   case addressGone
