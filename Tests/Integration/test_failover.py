@@ -9,6 +9,7 @@ import signal
 import time
 
 from lab.cluster import CLIENT, Node, holders_told
+from lab.process import run
 from support import ALL_WORDS, SLACK, ClusterTest, children_of
 
 VIP = "10.77.0.101/32"

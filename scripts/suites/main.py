@@ -79,13 +79,14 @@ def formatting() -> Outcome:
 def manual_pages() -> Outcome:
     """Each page is one test: no diagnostic down to a style suggestion.
 
-    Whether a page referred to is installed says nothing about ours, so that diagnostic does not count.
+    Whether a page referred to is installed, or listed, says nothing about ours; that does not count.
     """
     total = Outcome()
     for page in sorted((ROOT / "man").glob("*.[0-9]")):
         said = run("mandoc", "-T", "lint", "-W", "style", str(page), check=False)
         lines = (said.stdout + said.stderr).splitlines()
-        found = [line for line in lines if "referenced manual not found" not in line]
+        elsewhere = ("referenced manual not found", "outdated mandoc.db")
+        found = [line for line in lines if not any(word in line for word in elsewhere)]
         print("".join(line + "\n" for line in found), end="", flush=True)
         total += Outcome.of(not found)
     return total

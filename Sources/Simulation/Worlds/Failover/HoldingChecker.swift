@@ -23,8 +23,9 @@ package struct HoldingChecker: Sendable {
   private var adding: [HostSet]
   /// For each VIF and host: with whom it shares the VIF since a merge.
   private var conflicts: [HostSet]
-  /// For each host: those with which it was in one view at one time, and moved together since. Who
-  /// comes out of a merge a few views later than another was in none of them at the same time.
+  /// For each host: those with which it was in one view at one time, and moved together since.
+  ///
+  /// Who comes out of a merge a few views later than another was in none of them at the same time.
   private var companions: [HostSet]
   /// For each VIF and host: since when it owes an announcement.
   private var owed: [Span?]
