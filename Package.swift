@@ -346,9 +346,11 @@ let package = Package(
     ),
     tests(
       "SpreadSession",
-      values + ["SessionWire", "SessionClient", "SpreadSession", "Reactor", "FakeDaemon"]
+      values + [
+        "SessionWire", "SessionClient", "SpreadSession", "Reactor", "FakeDaemon", "Namespaces",
+      ]
     ),
-    tests("SpreadClient", ["Machine", "Reactor", "SpreadClient", "FakeDaemon"]),
+    tests("SpreadClient", ["Machine", "Reactor", "SpreadClient", "FakeDaemon", "Namespaces"]),
     .target(name: "Namespaces", path: "Tests/Namespaces", swiftSettings: common),
     tests(
       "Netlink",

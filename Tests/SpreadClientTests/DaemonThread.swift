@@ -3,6 +3,7 @@
 import FakeDaemon
 import Glibc
 import Machine
+import Namespaces
 import Reactor
 import SessionWire
 
@@ -18,7 +19,7 @@ final class DaemonThread: Sendable {
 
   struct Nothing: Sendable {}
 
-  let path = "/tmp/spread-client-\(getpid())-\(UInt32.random(in: 0 ... .max))"
+  let path = "\(temporaryFolder)/spread-client-\(getpid())-\(UInt32.random(in: 0 ... .max))"
   private let commands: Mailbox<Command>
   private let worker: Worker<Nothing>
 

@@ -5,6 +5,7 @@ import FakeDaemon
 import Glibc
 import GroupModel
 import Machine
+import Namespaces
 import Reactor
 import SessionClient
 import SessionWire
@@ -14,7 +15,7 @@ import Testing
 /// A session, the daemon that it is to find, and the loop of both.
 private final class Bench {
   let loop: EventLoop
-  let path = "/tmp/spread-session-\(getpid())-\(UInt32.random(in: 0 ... .max))"
+  let path = "\(temporaryFolder)/spread-session-\(getpid())-\(UInt32.random(in: 0 ... .max))"
   private(set) var daemon: FakeDaemon?
   private(set) var events: [GroupEvent] = []
   private(set) var notes: [SpreadSession.Note] = []
