@@ -56,6 +56,30 @@ import Testing
     #expect(cluster.violations.isEmpty)
   }
 
+  @Test("Commands of a member that is passed over while they are on their way are answered")
+  func commandsOfPassedOver() {
+    var cluster = settled()
+    cluster.partition(["a", "b"], ["c"])
+    cluster.run(for: .seconds(1))
+    cluster.nodes[2].isHung = true
+    cluster.heal()
+    cluster.run(for: .seconds(3))
+    #expect(cluster.nodes[0].engine?.status.members[2].isSilent == true)
+    cluster.nodes[2].isHung = false
+    while cluster.nodes[2].engine?.status.phase != .exchanging, !cluster.nodes[2].inbox.isEmpty {
+      cluster.deliver(2)
+    }
+    cluster.command(.drain, 1, at: 2)
+    cluster.command(.prefer(vif(1).id, "c"), 2, at: 2)
+    #expect(cluster.nodes[2].answers.isEmpty)
+    cluster.run(for: .seconds(30))
+    #expect(cluster.nodes[2].answers[1] == .done)
+    #expect(cluster.nodes[2].answers[2] == .refused(.interrupted))
+    #expect(cluster.nodes[0].engine?.status.members[2].drained == true)
+    #expect(cluster.coverage[0] != "c")
+    #expect(cluster.violations.isEmpty)
+  }
+
   @Test("When the lowest of a synced set hangs, the next one speaks for the set")
   func deputy() {
     var cluster = settled(["a", "b", "c"], vifs: 3)

@@ -39,6 +39,10 @@ struct Exchange: Sendable, Hashable {
   /// The lowest member that is spoken for decides whom to pass over.
   var representative: MemberID? { view.members.first { speaks(for: $0) } }
 
+  /// Whether the next report makes what is kept void: what came before the others began is in what
+  /// they report.
+  var isToForget: Bool { waits && reports.isEmpty }
+
   func speaks(for member: MemberID) -> Bool {
     reports.contains { $0.records.sortedIndex(of: member, by: \.member) != nil }
   }
@@ -51,8 +55,7 @@ struct Exchange: Sendable, Hashable {
       members.allSatisfy({ view.members.contains($0) && !speaks(for: $0) }),
       members == synced || !members.contains(where: { synced.contains($0) })
     else { return false }
-    // What came before the others began is in what they report.
-    if waits, reports.isEmpty { queue = [] }
+    if isToForget { queue = [] }
     reports.append(report)
     if members.contains(where: { synced.contains($0) }) { speaksAt = nil }
     pass(report.strangers)

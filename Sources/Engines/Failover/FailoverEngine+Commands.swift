@@ -40,9 +40,14 @@ extension FailoverEngine {
   /// Own facts took effect.
   mutating func tookEffect(_ report: FactsReport, in turn: inout Turn) {
     session.tale.tookEffect(serial: report.facts.serial)
+    agreed(upTo: report.facts.serial, in: &turn)
+  }
+
+  /// All have own facts of this serial.
+  mutating func agreed(upTo known: UInt64, in turn: inout Turn) {
     answer(.done, in: &turn) { message in
       switch message {
-      case .facts(let serial): serial <= report.facts.serial
+      case .facts(let serial): serial <= known
       case .order: false
       }
     }

@@ -212,10 +212,12 @@ extension FailoverEngine {
       dropped.staleView += 1
       return
     }
+    let forgotten = exchange.isToForget ? exchange.queue : []
     guard exchange.take(report, from: sender, synced: session.synced) else {
       dropped.contradiction += 1
       return
     }
+    forget(forgotten, in: &turn)
     proceed(exchange, in: &turn)
   }
 
@@ -253,6 +255,8 @@ extension FailoverEngine {
     let conflicts = session.table.claims.count { !$0.removals.isEmpty }
     turn.emit(.note(.merged(exchange.view.id, sets: exchange.reports.count, conflicts: conflicts)))
     run(exchange.view, in: &turn)
+    // What a member that had been passed over was told by its operator is in what it reported.
+    if let facts = session.table[session.me]?.facts { agreed(upTo: facts.serial, in: &turn) }
     apply(exchange.queue, in: &turn)
     links.settle()
     // The neighbours of the other sets may have learnt another holder: the keeper tells them.
@@ -265,6 +269,7 @@ extension FailoverEngine {
   /// The others went on without this member, which counts as holding nothing: it speaks anew.
   private mutating func beginAgain(after exchange: Exchange, in turn: inout Turn) {
     turn.emit(.note(.passedOver(exchange.view.id, exchange.silent)))
+    forget(exchange.queue, in: &turn)
     let facts = currentFacts
     session.table = Table(
       alone: MemberRecord(member: session.me, mature: session.isMature, facts: facts)
@@ -274,6 +279,13 @@ extension FailoverEngine {
     var next = exchange.view
     next.round &+= 1
     self.exchange(in: next, waiting: true, &turn)
+  }
+
+  /// What the others did not act on, since they had passed over its sender, has no effect here either.
+  private mutating func forget(_ queue: [Exchange.Queued], in turn: inout Turn) {
+    for queued in queue where queued.sender == session.me {
+      answerOrder(queued.message, with: .interrupted, in: &turn)
+    }
   }
 
   private mutating func apply(_ queue: [Exchange.Queued], in turn: inout Turn) {

@@ -64,6 +64,8 @@ package struct FailoverEngine: StateMachine, Hashable {
     into effects: inout EffectQueue<Effect>
   ) {
     guard departure != .departed else { return }
+    // Of no interest here, and by far the most frequent.
+    if case .group(.liveness(.rotation)) = event { return }
     var turn = Turn(at: now, view: session.view?.id)
     switch event {
     case .group(let event): handle(event, in: &turn)
@@ -77,7 +79,8 @@ package struct FailoverEngine: StateMachine, Hashable {
     case .command(let command, let ticket): handle(command, ticket, in: &turn)
     case .obituary(let node):
       session.table.unfence(node)
-      if session.view != nil { session.obituaries.append(node) }
+      let isMember = session.view?.members.contains { $0.node == node } ?? false
+      if isMember, !session.obituaries.contains(node) { session.obituaries.append(node) }
     case .acquired(let vif, let outcome): acquired(vif, outcome, in: &turn)
     case .released(let vif, let outcome): released(vif, outcome, in: &turn)
     case .recalled(let vif): recalled(vif)

@@ -65,10 +65,18 @@ package struct FailoverNodeEngine: StateMachine {
   }
 
   package mutating func advance(to now: Instant, into effects: inout EffectQueue<Effect>) {
-    failover.advance(to: now, into: &decided)
-    route(at: now, into: &effects)
-    announcements.advance(to: now, into: &announced)
-    inject(into: &effects)
+    if Self.isDue(failover, at: now) {
+      failover.advance(to: now, into: &decided)
+      route(at: now, into: &effects)
+    }
+    if Self.isDue(announcements, at: now) {
+      announcements.advance(to: now, into: &announced)
+      inject(into: &effects)
+    }
+  }
+
+  private static func isDue(_ machine: some StateMachine, at now: Instant) -> Bool {
+    machine.nextDeadline.map { $0 <= now } ?? false
   }
 
   /// Turns what fail-over decided into effects of the node, and into events of the announcer.

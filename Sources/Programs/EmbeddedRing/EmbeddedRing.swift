@@ -96,6 +96,10 @@ package final class EmbeddedRing: GroupConnection {
   /// more.
   package func whenReportedDead(_ handler: @escaping () -> Void) { link.reportedDead = handler }
 
+  /// Calls `handler` with each member whose guardian says that it died and its addresses are gone,
+  /// before the view without it.
+  package func whenDied(_ handler: @escaping (NodeID) -> Void) { link.died = handler }
+
   /// Reports that the bound is on stable storage.
   package func stored(_ bound: UInt64) { driver?.feed(.stored(bound: bound)) }
 

@@ -66,6 +66,12 @@ package final class PacketLink {
     didSet { sealer?.reportedDead = reportedDead }
   }
 
+  /// Told which member's guardian says that it died and its addresses are gone, before the ring hears
+  /// of it.
+  package var died: (NodeID) -> Void = { _ in } {
+    didSet { sealer?.died = died }
+  }
+
   /// Binds this node's own endpoint, which must be among `members`, and joins the group if any.
   ///
   /// Without a sealer datagrams are neither secret nor authentic; obituaries are then only sent and
@@ -206,6 +212,7 @@ package final class PacketLink {
       drops.stranger &+= 1
       return nil
     }
+    died(obituary.sender)
     return .departure(obituary.departure)
   }
 

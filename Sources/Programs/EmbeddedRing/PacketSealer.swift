@@ -60,6 +60,9 @@ package final class PacketSealer {
     seal(kind: .obituary) { obituary.write(to: &$0) }
   }
 
+  /// Told that a boot of this member is dead, and its addresses gone.
+  package var died: (NodeID) -> Void = { _ in }
+
   /// Told when others were told that this boot is dead.
   package var reportedDead: () -> Void = {}
 
@@ -98,7 +101,9 @@ package final class PacketSealer {
           send(seal(kind: .challenge) { challenge.write(to: &$0) }, endpoint)
         case .believed(_, _, let instead):
           if let instead { cache.removeAll { $0.boot == instead } }
-        case .buried(_, let boot): cache.removeAll { $0.boot == boot }
+        case .buried(let node, let boot):
+          cache.removeAll { $0.boot == boot }
+          died(node)
         case .reportedDead: reportedDead()
         }
       }

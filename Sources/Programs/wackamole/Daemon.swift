@@ -102,6 +102,7 @@ final class Daemon {
       // Only then, so that what is recalled is decided anew in the present membership.
       hands.hear(event)
     }
+    ring.whenDied { node.feed(.obituary($0)) }
     ring.whenReportedDead { [unowned self] in giveUp() }
     writeWill()
     signals = try SignalWatcher(on: loop) { [unowned self] in take($0) }

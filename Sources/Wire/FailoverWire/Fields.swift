@@ -16,11 +16,11 @@ enum Limits {
 /// Requires keys to be strictly ascending, which also means that there are no duplicates.
 func requireAscending<Element, Key: Comparable>(
   _ elements: [Element],
-  by path: KeyPath<Element, Key>,
+  by path: (Element) -> Key,
   _ field: StaticField
 ) throws(WireError) {
   for index in elements.indices.dropFirst()
-  where elements[index - 1][keyPath: path] >= elements[index][keyPath: path] {
+  where path(elements[index - 1]) >= path(elements[index]) {
     throw .malformed(field: field)
   }
 }

@@ -35,6 +35,8 @@ package struct FailoverMachine: StateMachine {
   private var failover: FailoverNodeEngine
   private let group: GroupName
   private var isConnected = false
+  /// When fail-over is due: looked up only after it did something, for datagrams are many.
+  private var failoverDeadline: Instant?
   // Empty between events.
   private var ringEffects = EffectQueue<GroupNode.Effect>()
   private var failoverEffects = EffectQueue<FailoverNodeEngine.Effect>()
@@ -48,7 +50,7 @@ package struct FailoverMachine: StateMachine {
   package var status: FailoverEngine.Status { failover.status }
 
   package var nextDeadline: Instant? {
-    switch (node.nextDeadline, failover.nextDeadline) {
+    switch (node.nextDeadline, failoverDeadline) {
     case (let first?, let second?): min(first, second)
     case (let first, let second): first ?? second
     }
@@ -61,7 +63,7 @@ package struct FailoverMachine: StateMachine {
   ) {
     switch event {
     case .node(let event): node.handle(event, at: now, into: &ringEffects)
-    case .failover(let event): failover.handle(event, at: now, into: &failoverEffects)
+    case .failover(let event): tell(event, at: now)
     }
     route(at: now, into: &effects)
   }
@@ -74,8 +76,16 @@ package struct FailoverMachine: StateMachine {
     }
     node.advance(to: now, into: &ringEffects)
     route(at: now, into: &effects)
-    failover.advance(to: now, into: &failoverEffects)
-    route(at: now, into: &effects)
+    if let due = failoverDeadline, due <= now {
+      failover.advance(to: now, into: &failoverEffects)
+      failoverDeadline = failover.nextDeadline
+      route(at: now, into: &effects)
+    }
+  }
+
+  private mutating func tell(_ event: FailoverNodeEngine.Event, at now: Instant) {
+    failover.handle(event, at: now, into: &failoverEffects)
+    failoverDeadline = failover.nextDeadline
   }
 
   /// Lets each half hear what the other said, until both are silent.
@@ -90,9 +100,10 @@ package struct FailoverMachine: StateMachine {
         case .store(let bound): effects.append(.store(bound: bound))
         case .drain: effects.append(.drain)
         case .note, .groupsNote, .client: break
+        case .group(.liveness(.rotation)): break  // Of no interest to fail-over, and frequent.
         case .group(let event):
           effects.append(.saw(event, amid: failover.activity))
-          failover.handle(.group(event), at: now, into: &failoverEffects)
+          tell(.group(event), at: now)
           for effect in failoverEffects.takeAll() { take(effect, at: now, into: &effects) }
         }
       }
@@ -108,7 +119,7 @@ package struct FailoverMachine: StateMachine {
     switch effect {
     case .request(let request):
       if case .multicast = request, node.isCongested {
-        failover.handle(.refused(request, .congested), at: now, into: &failoverEffects)
+        tell(.refused(request, .congested), at: now)
       } else {
         node.handle(.request(request), at: now, into: &ringEffects)
       }
