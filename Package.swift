@@ -242,6 +242,7 @@ let package = Package(
         "Ring", "Failover", "Announcements", "ConfigurationText", "Configuration", "GroupNode",
         "FailoverNode", "Interfaces",
         "EmbeddedRing", "Sealing", "Seal", "Reactor", "Transport", "Netlink", "Capture",
+        "SessionClient", "SpreadSession",
         "DaemonKit",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),

@@ -214,8 +214,7 @@ private let refusedFaults: [Fault] =
   RemovedStatementWord.allCases.map {
     Fault($0.rawValue, base + "\($0.rawValue.uppercased()) x on  up\n", ("3:1", "RunScript"))
   } + [
-    Fault("port", base + "Spread = 4803", ("3:10", "the embedded engine only")),
-    Fault("port and host", base + "Spread = 4803@localhost", ("3:10", "4803@localhost")),
+    Fault("neither engine nor daemon", base + "Spread = x", ("3:10", "not where a Spread daemon")),
     Fault(
       "relative key file",
       engine("Node = a Peers { a:10.0.0.1 }").replacingKey,

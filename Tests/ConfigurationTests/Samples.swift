@@ -27,11 +27,10 @@ func parse(
 }
 
 extension WackamoleConfiguration {
-  /// The embedded engine's part.
+  /// The embedded engine's part, of a configuration that has one.
   var engine: EngineConfiguration {
-    switch backend {
-    case .embedded(let engine): engine
-    }
+    guard case .embedded(let engine) = backend else { preconditionFailure("no engine: \(backend)") }
+    return engine
   }
 }
 

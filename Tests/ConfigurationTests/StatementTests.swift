@@ -24,7 +24,6 @@ struct StatementTests {
   @Test("What may be left out has its default")
   func defaults() throws {
     let plain = try parsed("")
-    #expect(plain.spreadRetryInterval == .seconds(1))
     #expect(plain.controlGroup == nil)
     #expect(plain.logFacility == .daemon)
     #expect(plain.arpCache == .seconds(60))
@@ -40,7 +39,7 @@ struct StatementTests {
   @Test("A statement whose effect is not built yet is refused, however well it is written")
   func unbuilt() {
     let texts: [StatementWord: String] = [
-      .spreadRetryInterval: "SpreadRetryInterval = 5s", .controlGroup: "ControlGroup = adm",
+      .controlGroup: "ControlGroup = adm",
       .arpCache: "Arp-Cache = 90s", .notify: "Notify Arp-Cache", .policy: "Policy = drop",
       .quorum: "Quorum = majority", .runScript: "RunScript /bin/true on up",
       .check: "Check web { Tcp = 127.0.0.1:80 }", .logFacility: "LogFacility = local7",
@@ -54,11 +53,10 @@ struct StatementTests {
   @Test("Scalars")
   func scalars() throws {
     let text = """
-      SpreadRetryInterval = 5s ControlGroup = adm LogFacility = LOCAL3
+      ControlGroup = adm LogFacility = LOCAL3
       Arp-Cache = 90s Weight = 1000 Policy = Drop
       """
     let configuration = try parsed(text)
-    #expect(configuration.spreadRetryInterval == .seconds(5))
     #expect(configuration.controlGroup == "adm")
     #expect(configuration.logFacility == .local3 && LogFacility.local3.number == 19)
     #expect(configuration.arpCache == .seconds(90))
@@ -246,7 +244,6 @@ private let faults: [Fault] = [
   Fault("facility", base + "LogFacility = local8", ("3:15", "did you mean local0?")),
   Fault("policy", base + "Policy = kepe", ("3:10", "did you mean keep?")),
   Fault("control group", base + "ControlGroup = 'a b'", ("3:16", "name or number of a group")),
-  Fault("retry 0", base + "SpreadRetryInterval = 0s", ("3:23", "too short")),
   Fault("quorum too large", base + "Quorum = 3", ("3:10", "never reached with 2 peers")),
   Fault("quorum of text", base + "Quorum = most", ("3:10", "not a quorum")),
   Fault("quorum none strict", base + "Quorum = none strict", ("3:10", "cannot be strict")),

@@ -38,10 +38,12 @@ class ClusterTest(unittest.TestCase):
     """
 
     cluster: Cluster
+    backend = "embedded"
+    """What carries the group in the clusters of the class; see test_spread.py."""
 
     def form(self, **options: Any) -> Cluster:
         """Builds a cluster, starts it and waits until it covers everything."""
-        self.cluster = self.enterContext(Cluster(**options))
+        self.cluster = self.enterContext(Cluster(backend=self.backend, **options))
         self.addCleanup(self.check_announcements)
         self.cluster.start()
         self.cluster.wait_settled("after the start")

@@ -64,6 +64,8 @@ struct ManualTests {
   @Test("The defaults in the manual are the defaults")
   func defaults() throws {
     let plain = try WackamoleConfiguration.parse(text: Array(minimal().utf8), file: "plain")
+    let spread = "Spread = 4803 VIFs { eth0:10.0.0.101/32 }\n"
+    let plainOnSpread = try WackamoleConfiguration.parse(text: Array(spread.utf8), file: "plain")
     var stated: [String] = []
     for item in page.items where item.arguments.count > 2 && item.arguments[2] == "=" {
       guard let line = item.body.firstIndex(where: { $0.contains("Default:") }) else { continue }
@@ -77,6 +79,13 @@ struct ManualTests {
       let name = item.arguments[1]
       stated.append(name)
       let setting = "\(name) = \(value)"
+      if ["SpreadRetryInterval", "StateDirectory", "BackendLoss"].contains(name) {
+        let text = spread + setting
+        #expect(
+          try WackamoleConfiguration.parse(text: Array(text.utf8), file: name) == plainOnSpread
+        )
+        continue
+      }
       let text =
         if EngineWord.allCases.contains(where: { $0.rawValue == name }) {
           minimal(engine: setting)
@@ -93,7 +102,8 @@ struct ManualTests {
     }
     #expect(
       stated == [
-        "Group", "Control", "LogFacility", "Mature", "Interval", "AcquisitionsPerRound", "Weight",
+        "SpreadRetryInterval", "StateDirectory", "BackendLoss", "Group", "Control", "LogFacility",
+        "Mature", "Interval", "AcquisitionsPerRound", "Weight",
         "Lease", "Policy", "Quorum", "Refresh", "Rate", "Burst", "Conflict", "RealTime",
         "LockMemory",
         "Port", "Multicast", "MTU", "Profile", "State",
@@ -115,7 +125,7 @@ struct ManualTests {
     for (name, text) in texts {
       let configuration = try Self.parse(text, file: name)
       // The same file serves every peer.
-      for node in configuration.roster.nodes {
+      for node in try #require(configuration.roster).nodes {
         let override = WackamoleConfiguration.NodeOverride(
           name: node.description,
           origin: "--node"
@@ -231,16 +241,17 @@ struct ManualTests {
 
   private func parse(_ text: String) throws -> EngineConfiguration {
     let configuration = try WackamoleConfiguration.parse(text: Array(text.utf8), file: "manual")
-    return configuration.engine
+    return try #require(configuration.engine)
   }
 }
 
 extension WackamoleConfiguration {
-  fileprivate var engine: EngineConfiguration {
+  fileprivate var engine: EngineConfiguration? {
     switch backend {
     case .embedded(let engine): engine
+    case .spread: nil
     }
   }
 
-  fileprivate var roster: Roster { engine.roster }
+  fileprivate var roster: Roster? { engine?.roster }
 }

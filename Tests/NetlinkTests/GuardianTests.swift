@@ -41,17 +41,18 @@ struct GuardianTests {
     let vips = (1...10).map { address("10.0.0.\($0)/32") }
     #expect(keeper.apply(vips.map { .add($0, AddressOptions()) }).allSatisfy { $0 == .done })
 
-    // The one process with the pipe's write end is killed; it stands for the daemon.
-    let (readEnd, writeEnd) = try Pipe().split()
-    let daemon = try ChildProcess("/bin/sleep", arguments: ["600"], descriptors: [writeEnd])
+    // The one process with the connection's near end is killed; it stands for the daemon.
+    var handover: Handover? = try Handover()
+    let near = handover?.near.rawValue ?? -1
+    let far = handover?.far.rawValue ?? -1
+    let daemon = try ChildProcess("/bin/sleep", arguments: ["600"], descriptors: [near])
     let memory = table.withDescriptor { $0 }
     let guardian = try ChildProcess(
       Guardian.installedExecutable,
-      descriptors: [readEnd, memory],
+      descriptors: [far, memory],
       blocking: Guardian.ignoredSignals
     )
-    close(readEnd)
-    close(writeEnd)
+    handover = nil
     usleep(100_000)
     // Nothing but the daemon's death moves it.
     for number in [SIGTERM, SIGINT, SIGHUP] { guardian.signal(number) }
@@ -130,10 +131,18 @@ struct GuardianTests {
     let keeper = AddressKeeper(journal: guardian.table)
     #expect(keeper.apply([.add(address("10.0.0.1/32"), AddressOptions())]) == [.done])
     let first = try #require(guardian.process)
+    var ends: [CInt] = [-1, -1]
+    #expect(socketpair(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0, &ends) == 0)
+    defer { close(ends[1]) }
+    #expect(guardian.keepOpen(ends[0]))
     kill(first, SIGKILL)
     let limit = BootClock.now + .seconds(5)
     while notices.count < 3, BootClock.now < limit { try loop.turn(until: limit) }
     let second = try #require(guardian.process)
+    close(ends[0])
+    usleep(50_000)
+    var ready = pollfd(fd: ends[1], events: Int16(POLLIN), revents: 0)
+    #expect(poll(&ready, 1, 0) == 0, "the second keeps it open too")
     #expect(
       notices == [
         .started(process: first), .died(process: first, .killed(signal: SIGKILL)),
@@ -141,6 +150,51 @@ struct GuardianTests {
       ]
     )
     #expect(!guardian.finish())
+    #expect(try listed() == [])
+  }
+
+  @Test("What a guardian keeps open ends only after it has removed the addresses, or on demand")
+  func keptSession() throws {
+    let namespace = try Namespace.enter()
+    defer { namespace.leave() }
+    defer { unlink(lockPath) }
+    func isEnded(_ end: CInt) -> Bool {
+      var ready = pollfd(fd: end, events: Int16(POLLIN), revents: 0)
+      return poll(&ready, 1, 0) == 1
+    }
+    func session() throws -> (own: CInt, others: CInt) {
+      var ends: [CInt] = [-1, -1]
+      let type = CInt(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
+      try #require(socketpair(AF_UNIX, type, 0, &ends) == 0)
+      return (ends[0], ends[1])
+    }
+    let loop = try EventLoop()
+    let guardian = try Guardian(lockPath: lockPath, on: loop) { _ in }
+    let keeper = AddressKeeper(journal: guardian.table)
+    #expect(keeper.apply([.add(address("10.0.0.1/32"), AddressOptions())]) == [.done])
+    let (first, second, third) = (try session(), try session(), try session())
+    defer { for end in [first, second, third] { close(end.others) } }
+    #expect(guardian.keepOpen(first.own))
+    close(first.own)
+    usleep(50_000)
+    #expect(!isEnded(first.others))
+    #expect(guardian.keepOpen(nil))
+    waitUntil { isEnded(first.others) }
+    #expect(isEnded(first.others))
+    #expect(guardian.keepOpen(second.own) && guardian.keepOpen(third.own))
+    close(second.own)
+    waitUntil { isEnded(second.others) }
+    #expect(isEnded(second.others), "the next takes its place")
+
+    // The guardian stands still, so its work is not done.
+    let process = try #require(guardian.process)
+    kill(process, SIGSTOP)
+    close(third.own)
+    #expect(!guardian.finish(patience: .milliseconds(50)))
+    #expect(!isEnded(third.others))
+    kill(process, SIGCONT)
+    waitUntil { isEnded(third.others) }
+    #expect(isEnded(third.others))
     #expect(try listed() == [])
   }
 

@@ -77,12 +77,15 @@ private func sample() throws -> StatusReport {
     engine: .init(
       phase: "operational",
       configured: ["web1", "web2", "web3"],
-      rotation: .microseconds(412),
-      longestRotation: .milliseconds(12),
-      retransmissions: 3,
-      stalls: 0,
-      votedOut: 0,
-      counters: .object([.init("tokens", .integer(5))])
+      ring: .init(
+        rotation: .microseconds(412),
+        longestRotation: .milliseconds(12),
+        retransmissions: 3,
+        stalls: 0,
+        votedOut: 0
+      ),
+      counters: .object([.init("tokens", .integer(5))]),
+      session: .null
     )
   )
 }
@@ -142,7 +145,7 @@ struct ReportsTests {
       "{\"name\":\"10.0.0.102\",\"addresses\":[\"10.0.0.102/32\",\"2001:db8::1/128\"],"
         + "\"interface\":\"eth0,eth1\",\"holder\":\"web2\",\"state\":\"elsewhere\"",
       "\"checks\":[{\"name\":\"web\",\"for\":[\"node\"],\"state\":\"failed\"",
-      "\"degraded\":[\"nobody holds 10.0.0.103\"],\"ring\":{\"tokens\":5}}",
+      "\"degraded\":[\"nobody holds 10.0.0.103\"],\"ring\":{\"tokens\":5},\"spread\":null}",
     ] {
       #expect(text.contains(part), "\(part)\nis not in\n\(text)")
     }

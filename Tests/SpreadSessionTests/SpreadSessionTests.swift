@@ -19,9 +19,12 @@ private final class Bench {
   private(set) var daemon: FakeDaemon?
   private(set) var events: [GroupEvent] = []
   private(set) var notes: [SpreadSession.Note] = []
-  private var session: SpreadSession?
+  private(set) var session: SpreadSession?
 
-  init(change: (inout SessionClientEngine.Settings) -> Void = { _ in }) throws {
+  init(
+    expecting node: NodeID? = nil,
+    change: (inout SessionClientEngine.Settings) -> Void = { _ in }
+  ) throws {
     loop = try EventLoop()
     var settings = SessionClientEngine.Settings(name: Array("me".utf8))
     settings.firstPause = .milliseconds(10)
@@ -29,6 +32,7 @@ private final class Bench {
     change(&settings)
     let session = try SpreadSession(
       to: .path(path),
+      expecting: node,
       settings: settings,
       seed: 7,
       on: loop
@@ -159,6 +163,38 @@ struct SpreadSessionTests {
     try bench.startDaemon()
     try bench.connect()
     #expect(bench.daemon?.accepted == 1)
+  }
+
+  @Test("A daemon of another name than the expected one is left, and tried again")
+  func anotherName() throws {
+    let bench = try Bench(expecting: "other")
+    try bench.startDaemon()
+    let text = "the daemon is called fake, not other"
+    func isSaid(_ note: SpreadSession.Note) -> Bool {
+      guard case .failed(.protocolViolation(text), retryAfter: .some) = note else { return false }
+      return true
+    }
+    try bench.run { bench.notes.count(where: isSaid) >= 2 }
+    #expect(bench.connections == 0)
+  }
+
+  @Test("The end of a session is the end for the daemon, although another process has its socket")
+  func sharedSocket() throws {
+    let bench = try Bench()
+    var sockets: [CInt?] = []
+    var copies: [CInt] = []
+    defer { for copy in copies { close(copy) } }
+    bench.session?.whenSocketChanges { socket in
+      sockets.append(socket)
+      if let socket { copies.append(dup(socket)) }
+    }
+    try bench.startDaemon()
+    try bench.connect()
+    #expect(sockets.count == 1 && sockets.first != .some(nil))
+    // Words that nobody understands.
+    bench.daemon?.say([UInt8](repeating: 0xFF, count: 48))
+    try bench.run { bench.daemon?.accepted == 2 }
+    #expect(sockets.count >= 2 && sockets[1] == nil)
   }
 
   @Test("A name in use is tried again")

@@ -46,23 +46,49 @@ class Node:
         self.config = directory / "wackamole.conf"
         self.log = directory / "log"
         self.daemon: subprocess.Popen[bytes] | None = None
+        self.spread: subprocess.Popen[bytes] | None = None
+        """The node's Spread daemon, where the backend is one."""
         self.should_run = False
         self._program = binaries / "wackamole"
         self._tool = binaries / "wackatrl"
+        self._spread_program = binaries / "spreadd" if settings.backend == "spread" else None
         directory.mkdir()
         (directory / "state").mkdir()
         self.config.write_text(configuration.text(settings, host.name, directory))
+        if self._spread_program:
+            (directory / "spread.conf").write_text(configuration.spread(settings, directory))
 
     @property
     def is_running(self) -> bool:
         return self.daemon is not None and self.daemon.poll() is None
 
     def start(self, outlives: bool = False) -> None:
-        """Starts the daemon in the foreground, its output going to the log."""
-        argv = [str(self._program), "-f", "-c", str(self.config), "--node", self.name]
+        """Starts the daemon in the foreground, its output going to the log; its Spread daemon first."""
+        if self._spread_program and (self.spread is None or self.spread.poll() is not None):
+            self.start_spread(outlives)
+        self.start_as([str(self._program), "-f", "-c", str(self.config), "--node", self.name], outlives)
+
+    def start_as(self, argv: list[str], outlives: bool = False) -> None:
+        """Starts the daemon by another command line."""
         with self.log.open("ab") as log:
             self.daemon = start(self.host.command(*argv), log.fileno(), outlives)
         self.should_run = True
+
+    def start_spread(self, outlives: bool = False) -> None:
+        """Starts the node's Spread daemon, its output going to a log of its own."""
+        config = str(self.directory / "spread.conf")
+        argv = [str(self._spread_program), "-f", "-n", self.name, "-c", config]
+        with (self.directory / "spread.log").open("ab") as log:
+            self.spread = start(self.host.command(*argv), log.fileno(), outlives)
+
+    def kill_spread(self) -> int:
+        """Kills the node's Spread daemon and gives the time just before."""
+        if self.spread is None or self.spread.poll() is not None:
+            raise LabFailure(f"{self.name}: its Spread daemon is not running")
+        before = time.monotonic_ns()
+        self.spread.kill()
+        self.spread.wait()
+        return before
 
     def signal(self, number: signal.Signals) -> int:
         """Sends the daemon a signal that ends it and gives the time just before."""
@@ -163,7 +189,8 @@ class Cluster:
             if self._kept:
                 return
             lifetime.remove(self.identity)
-            daemons = [node.daemon for node in self.nodes.values() if node.daemon]
+            all_nodes = self.nodes.values()
+            daemons = [d for node in all_nodes for d in (node.daemon, node.spread) if d]
             for child in self._children + daemons:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     child.wait(timeout=5)

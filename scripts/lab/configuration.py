@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The wackamole.conf of a lab node."""
+"""The wackamole.conf of a lab node, and the spread.conf of its Spread daemon where it has one."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from .network import INTERFACE
 
 PORT = 4813
+SPREAD_PORT = 4803
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Settings:
     group: str = "wack1"
     key: str = "none"
     multicast: str = "none"
+    backend: str = "embedded"
+    """`embedded`, or `spread` for a Spread daemon on each node."""
     statements: list[str] = field(default_factory=list)
     interfaces: dict[str, str] = field(default_factory=dict)
     """Where an address belongs that does not belong on the first interface."""
@@ -40,7 +43,6 @@ def _bracketed(address: str) -> str:
 
 def text(settings: Settings, node: str, directory: Path) -> str:
     """The configuration of one node, with its control socket and state below `directory`."""
-    peers = " ".join(f"{name}:{address}" for name, address in settings.peers.items())
     groups = [
         [f"{settings.interfaces.get(address, INTERFACE)}:{_bracketed(address)}" for address in group]
         for group in settings.virtual_interfaces
@@ -48,7 +50,24 @@ def text(settings: Settings, node: str, directory: Path) -> str:
     interfaces = [
         group[0] if len(group) == 1 else "{ " + " ".join(group) + " }" for group in groups
     ]
+    backend = _session(directory) if settings.backend == "spread" else _engine(settings, node, directory)
     lines = [
+        *backend,
+        f"Group = {settings.group}",
+        f"Control = {directory / 'control'}",
+        f"Mature = {settings.mature}",
+        f"Balance {{ Interval = {settings.balance} AcquisitionsPerRound = all }}",
+        *(line.replace("DIRECTORY", str(directory)) for line in settings.statements),
+        "VirtualInterfaces {",
+        *(f"    {interface}" for interface in interfaces),
+        "}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _engine(settings: Settings, node: str, directory: Path) -> list[str]:
+    peers = " ".join(f"{name}:{address}" for name, address in settings.peers.items())
+    return [
         "Spread = embedded",
         "Engine {",
         f"    Node = {node}",
@@ -59,13 +78,30 @@ def text(settings: Settings, node: str, directory: Path) -> str:
         f"    Profile = {settings.profile}",
         f"    State = {directory / 'state'}",
         "}",
-        f"Group = {settings.group}",
-        f"Control = {directory / 'control'}",
-        f"Mature = {settings.mature}",
-        f"Balance {{ Interval = {settings.balance} AcquisitionsPerRound = all }}",
-        *(line.replace("DIRECTORY", str(directory)) for line in settings.statements),
-        "VirtualInterfaces {",
-        *(f"    {interface}" for interface in interfaces),
+    ]
+
+
+def _session(directory: Path) -> list[str]:
+    return [
+        f"Spread = {directory / 'spread'}",
+        "SpreadRetryInterval = 100ms",
+        f"StateDirectory = {directory / 'state'}",
+    ]
+
+
+def spread(settings: Settings, directory: Path) -> str:
+    """The spread.conf of one node, with its sockets and state below `directory`."""
+    lines = [
+        f"Spread_Segment 10.77.0.255:{SPREAD_PORT} {{",
+        *(f"    {name} {address}" for name, address in settings.peers.items()),
         "}",
+        f"Key = {settings.key}",
+        f"Profile = {settings.profile}",
+        f"UnixSocket = {directory / 'spread'}",
+        f"ControlSocket = {directory / 'spread-control'}",
+        f"StateDir = {directory / 'spread-state'}",
+        f"RuntimeDir = {directory}",
+        "DaemonUser = root",
+        "DaemonGroup = root",
     ]
     return "\n".join(lines) + "\n"

@@ -34,6 +34,11 @@ struct Draft: Sendable {
   /// Where each statement or parameter was first met, well formed or not.
   var seen: [String: SourceLocation] = [:]
 
+  /// The outer level is `nil` where `Spread` was not given, the inner one where it is `embedded`.
+  var spread: Located<SpreadAddress>??
+  var backendLoss: SpreadBackend.Loss?
+  /// `StateDirectory`, as `stateDirectory` below.
+  var separateState: String??
   var node: Located<NodeID>?
   /// Whether some peer could not be read, so that what is said about all of them may be wrong.
   var peersAreDoubtful = false

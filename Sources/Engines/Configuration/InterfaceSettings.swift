@@ -94,8 +94,25 @@ extension EngineConfiguration.Profile {
 }
 
 extension Parser {
-  /// The settings of interfaces; what was not said follows from the engine's.
-  mutating func checkedInterfaces(_ engine: EngineConfiguration) -> InterfaceSettings {
+  /// The settings of interfaces; what was not said follows from the backend's.
+  mutating func checkedInterfaces(
+    _ backend: WackamoleConfiguration.Backend
+  ) -> InterfaceSettings {
+    var settings: InterfaceSettings
+    switch backend {
+    case .embedded(let engine): settings = checkedInterfaces(engine)
+    case .spread:
+      // An obituary goes over the ring, which is others' here; they see the end of the session.
+      let lease = draft.interfaces.lease.map(\.value) ?? EngineConfiguration.Profile.lan.lease
+      settings = InterfaceSettings(sendsObituary: false, lease: lease)
+    }
+    settings.announce = draft.interfaces.announce
+    settings.conflict = draft.interfaces.conflict ?? .defend
+    settings.process = draft.interfaces.process
+    return settings
+  }
+
+  private mutating func checkedInterfaces(_ engine: EngineConfiguration) -> InterfaceSettings {
     // Whoever can forge an obituary can end a member: by default only where nobody can.
     let byDefault: GuardianWord = engine.key == .none ? .silent : .obituary
     let guardian = draft.interfaces.guardian ?? byDefault
@@ -111,11 +128,7 @@ extension Parser {
         )
       )
     }
-    var settings = InterfaceSettings(sendsObituary: guardian == .obituary, lease: lease)
-    settings.announce = draft.interfaces.announce
-    settings.conflict = draft.interfaces.conflict ?? .defend
-    settings.process = draft.interfaces.process
-    return settings
+    return InterfaceSettings(sendsObituary: guardian == .obituary, lease: lease)
   }
 
   private static func milliseconds(_ duration: Duration) -> String {

@@ -20,15 +20,14 @@ extension Parser {
     let checks = checkedHealth(among: virtualInterfaces)
     checkNotify()
     checkQuorum()
-    let engine = checkedEngine(node: override)
+    let backend = checkedBackend(node: override)
     if draft.seen["VirtualInterfaces"] == nil {
       report(missing("VirtualInterfaces", why: "it says which addresses to manage"))
     }
-    guard let engine else { return nil }
+    guard let backend else { return nil }
     return WackamoleConfiguration(
-      backend: .embedded(engine),
+      backend: backend,
       group: draft.group ?? "wack1",
-      spreadRetryInterval: draft.spreadRetryInterval ?? .seconds(1),
       control: draft.control ?? "/run/wackamole/control",
       controlGroup: draft.controlGroup,
       logFacility: draft.logFacility ?? .daemon,
@@ -45,7 +44,7 @@ extension Parser {
       scripts: draft.scripts,
       virtualInterfaces: virtualInterfaces,
       networkHints: draft.networkHints,
-      interfaces: checkedInterfaces(engine)
+      interfaces: checkedInterfaces(backend)
     )
   }
 
@@ -150,7 +149,7 @@ extension Parser {
 
   // MARK: - Engine
 
-  private mutating func checkedEngine(
+  mutating func checkedEngine(
     node override: WackamoleConfiguration.NodeOverride?
   ) -> EngineConfiguration? {
     guard let engine = draft.seen["Engine"] else {

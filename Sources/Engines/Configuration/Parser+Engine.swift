@@ -38,11 +38,7 @@ extension Parser {
     case .profile: try parseProfile(at: token)
     case .state:
       draft.stateDirectory = try parseScalar(at: token, named: name) { parser throws(Diagnostic) in
-        if parser.next.kind == .word, asciiLowercased(parser.next.text) == "none" {
-          _ = parser.take()
-          return .some(nil)
-        }
-        return try parser.takePath(longest: 4_000)
+        try parser.takeStateDirectory()
       }
     case .tokenLoss, .tokenRetransmit, .idleHold, .beacon, .join, .consensus, .commitLoss,
       .ringAnnouncement:

@@ -37,7 +37,7 @@ extension Parser {
   }
 
   /// Reads `= WORD` with one of the words of `Choice`, in any case.
-  private mutating func parseChoice<Choice: CaseIterable & RawRepresentable<String> & Sendable>(
+  mutating func parseChoice<Choice: CaseIterable & RawRepresentable<String> & Sendable>(
     at token: Token,
     named name: StatementWord,
     kind: String

@@ -92,6 +92,8 @@ extension Parser {
         parser throws(Diagnostic) in
         try parser.takeInterval(atLeast: .milliseconds(1))
       }
+    case .stateDirectory: try parseStateDirectory(at: token)
+    case .backendLoss: try parseBackendLoss(at: token)
     case .controlGroup: try parseControlGroup(at: token)
     case .logFacility: try parseLogFacility(at: token)
     case .arpCache:
@@ -160,20 +162,6 @@ extension Parser {
       CheckWord(word: text).map { ($0.rawValue, "Check") },
     ]
     .compactMap { $0 }
-  }
-
-  private mutating func parseSpread(at token: Token) throws(Diagnostic) {
-    _ = try parseScalar(at: token, named: "Spread") { parser throws(Diagnostic) in
-      let value = try parser.takeText("the word embedded")
-      guard asciiLowercased(value.text) == "embedded" else {
-        throw Diagnostic(
-          "Spread = \(visible(value.text)) is not possible: this version has the embedded engine "
-            + "only",
-          at: value.location,
-          advice: "write Spread = embedded and an Engine statement"
-        )
-      }
-    }
   }
 
   private mutating func parseBalance(at token: Token) throws(Diagnostic) {

@@ -8,6 +8,8 @@ package enum StatementWord: String, Vocabulary {
   case engine = "Engine"
   case group = "Group"
   case spreadRetryInterval = "SpreadRetryInterval"
+  case stateDirectory = "StateDirectory"
+  case backendLoss = "BackendLoss"
   case control = "Control"
   case controlGroup = "ControlGroup"
   case logFacility = "LogFacility"
@@ -33,7 +35,7 @@ package enum StatementWord: String, Vocabulary {
   case include = "Include"
 
   /// Statements that are read and checked in full, and then refused: their effect is not built yet.
-  package static let unbuilt: Set<Self> = [.spreadRetryInterval, .arpCache, .notify]
+  package static let unbuilt: Set<Self> = [.arpCache, .notify]
 }
 
 /// Statements of the original that load code into the daemon, which this one never does.

@@ -22,8 +22,6 @@ package struct WackamoleConfiguration: Sendable, Equatable {
 
   package var backend: Backend
   package var group: GroupName
-  /// The first pause between two attempts to reach a Spread daemon; doubles up to 30 s.
-  package var spreadRetryInterval: Duration
   /// Path of the control socket: absolute, at most 107 bytes.
   package var control: String
   /// The group, by name or number, whose members may use the control socket besides root.
@@ -101,6 +99,8 @@ extension WackamoleConfiguration {
   package enum Backend: Sendable, Equatable {
     /// The engine inside the program.
     case embedded(EngineConfiguration)
+    /// A Spread daemon, ours or a genuine one.
+    case spread(SpreadBackend)
   }
 
   /// When and how far load is evened out.

@@ -9,7 +9,7 @@ extension FailoverEngine {
   /// What this member knows and does.
   package var status: Status {
     Status(
-      node: settings.node,
+      node: session.me.node,
       me: session.stage == .disconnected ? nil : session.me,
       phase: phase,
       view: session.view?.id,

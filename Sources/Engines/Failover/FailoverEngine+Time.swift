@@ -100,9 +100,6 @@ extension FailoverEngine {
     settings.isShared && session.view != nil && session.table.function >= 2
   }
 
-  /// The lease, or what stands for it when there is none.
-  private var lease: Duration { settings.lease ?? .seconds(9) }
-
   /// Who is not waited for: this node, and those that count as silent already.
   private var notAwaited: [MemberID] {
     [session.me] + session.table.strangers
@@ -111,17 +108,23 @@ extension FailoverEngine {
 
   /// When this node, if it is the one to do so, is to call the next member silent.
   private var suspicion: Instant? {
-    session.isRunning ? session.pulse.expiry(of: lease + Self.leaseSlack, besides: notAwaited) : nil
+    session.isRunning
+      ? session.pulse.expiry(of: settings.silence + Self.leaseSlack, besides: notAwaited) : nil
   }
 
   private mutating func pulse(_ turn: inout Turn) {
     guard isPulsing, let view = session.view else { return }
     if session.pulse.beatsAt <= turn.now {
-      let number = session.pulse.beat(every: lease / 3, in: view.id, at: turn.now)
+      let number = session.pulse.beat(
+        every: settings.heartbeat,
+        lateAfter: settings.silence / 6,
+        in: view.id,
+        at: turn.now
+      )
       multicast(.heartbeat(number), in: &turn)
     }
     guard session.isRunning else { return }
-    let limit = lease + Self.leaseSlack
+    let limit = settings.silence + Self.leaseSlack
     for member in session.pulse.silent(for: limit, at: turn.now, besides: notAwaited) {
       session.pulse.hear(member, at: turn.now)  // Said once in a while.
       if deputy(for: member) == session.me { multicast(.suspect(view.id, member), in: &turn) }

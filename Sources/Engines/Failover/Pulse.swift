@@ -39,9 +39,14 @@ struct Pulse: Sendable, Hashable {
   }
 
   /// The next heartbeat.
-  mutating func beat(every period: Duration, in view: ViewID, at now: Instant) -> UInt64 {
+  mutating func beat(
+    every period: Duration,
+    lateAfter limit: Duration,
+    in view: ViewID,
+    at now: Instant
+  ) -> UInt64 {
     // Whoever was late itself heard nobody meanwhile.
-    if now - beatsAt > period / 2 {
+    if now - beatsAt > limit {
       for index in heard.indices { heard[index].at = now }
     }
     beatsAt = now + period

@@ -85,6 +85,20 @@ extension FailoverEngine {
 }
 
 extension FailoverEngine.Settings {
+  /// On a shared backend: for how long an own message that came back proves that this node may hold
+  /// anything, counted from when it was sent (``FailoverEngine/Effect/proven(_:)``).
+  ///
+  /// A third of the lease at most. Also less than what suspicion waits beyond the lease: an address
+  /// that is renewed at the last moment that a heartbeat proves ends before the others, who may have
+  /// heard that heartbeat and none since, take it over.
+  package var proofLife: Duration { min(silence / 3, .seconds(1)) }
+
+  /// On a shared backend: how often each member gives a sign of life, so that there is always proof.
+  var heartbeat: Duration { proofLife / 2 }
+
+  /// The lease, or what stands for it when there is none.
+  var silence: Duration { lease ?? .seconds(9) }
+
   /// What contradicts itself, for the operator, a line each; an engine is not to be started or
   /// reloaded with such settings.
   package var problems: [String] {

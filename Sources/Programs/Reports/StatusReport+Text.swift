@@ -20,20 +20,25 @@ extension StatusReport {
 
   private var headLines: [String] {
     var lines = ["\(status.node): \(status.phase.rawValue)" + viewText]
-    let rotation = Self.milliseconds(engine.rotation)
-    // A new ring has not counted yet.
-    let longest = Self.milliseconds(max(engine.rotation, engine.longestRotation))
-    var counters = ["\(engine.phase)", "rotation \(rotation) (longest \(longest))"]
-    if engine.retransmissions > 0 {
-      counters.append("\(engine.retransmissions) packets sent again")
-    }
-    if engine.stalls > 0 { counters.append("stalled \(engine.stalls)x") }
-    if engine.votedOut > 0 { counters.append("voted out \(engine.votedOut)x") }
-    lines.append("engine: " + counters.joined(separator: ", "))
+    lines.append("engine: " + ([engine.phase] + ringText).joined(separator: ", "))
     if !missing.isEmpty, status.view != nil {
       lines.append("missing: " + missing.map(\.description).joined(separator: " "))
     }
     return lines + faults.map { "DEGRADED: \($0)" }
+  }
+
+  private var ringText: [String] {
+    guard let ring = engine.ring else { return [] }
+    let rotation = Self.milliseconds(ring.rotation)
+    // A new ring has not counted yet.
+    let longest = Self.milliseconds(max(ring.rotation, ring.longestRotation))
+    var counters = ["rotation \(rotation) (longest \(longest))"]
+    if ring.retransmissions > 0 {
+      counters.append("\(ring.retransmissions) packets sent again")
+    }
+    if ring.stalls > 0 { counters.append("stalled \(ring.stalls)x") }
+    if ring.votedOut > 0 { counters.append("voted out \(ring.votedOut)x") }
+    return counters
   }
 
   private var viewText: String {

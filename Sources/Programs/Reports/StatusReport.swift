@@ -49,8 +49,29 @@ package struct StatusReport {
   /// How the group communication engine is.
   package struct EngineHealth: Sendable, Equatable {
     package var phase: String
-    /// All configured members.
+    /// All configured members; empty where they are not configured here.
     package var configured: [NodeID]
+    /// `nil` where another program has the ring.
+    package var ring: RingHealth?
+    /// Everything that the embedded ring counts; null without one.
+    package var counters: JSONValue
+    /// The session with a Spread daemon; null without one.
+    package var session: JSONValue
+
+    package init(
+      phase: String,
+      configured: [NodeID],
+      ring: RingHealth?,
+      counters: JSONValue,
+      session: JSONValue
+    ) {
+      (self.phase, self.configured, self.ring) = (phase, configured, ring)
+      (self.counters, self.session) = (counters, session)
+    }
+  }
+
+  /// What of the embedded ring an operator should see at once.
+  package struct RingHealth: Sendable, Equatable {
     /// How long the token took to come back the last time, and at most on this ring.
     package var rotation: Duration
     package var longestRotation: Duration
@@ -59,23 +80,17 @@ package struct StatusReport {
     package var stalls: UInt64
     /// How often the others went on without this member.
     package var votedOut: UInt64
-    /// Everything that it counts; null if it counts nothing.
-    package var counters: JSONValue
 
     package init(
-      phase: String,
-      configured: [NodeID],
       rotation: Duration,
       longestRotation: Duration,
       retransmissions: UInt64,
       stalls: UInt64,
-      votedOut: UInt64,
-      counters: JSONValue
+      votedOut: UInt64
     ) {
-      (self.phase, self.configured) = (phase, configured)
       (self.rotation, self.longestRotation) = (rotation, longestRotation)
       (self.retransmissions, self.stalls) = (retransmissions, stalls)
-      (self.votedOut, self.counters) = (votedOut, counters)
+      self.votedOut = votedOut
     }
   }
 
@@ -121,6 +136,7 @@ package struct StatusReport {
       .init("checks", .array(checks.map(json))),
       .init("degraded", .array(faults.map(JSONValue.string))),
       .init("ring", engine.counters),
+      .init("spread", engine.session),
     ])
   }
 

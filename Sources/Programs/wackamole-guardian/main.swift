@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Removes the addresses of a wackamole that has died. It inherits from the daemon: on descriptor 3
-// the read end of a pipe whose write end only the daemon holds, on 4 the table of addresses, on 5 a
-// lock that the next daemon waits for, and on 6 the obituary that tells the other servers.
+// the end of a connection whose other end only the daemon holds, on 4 the table of addresses, on 5 a
+// lock that the next daemon waits for, and on 6 the obituary that tells the other servers. Over the
+// connection it is given the socket of the daemon's session with Spread: while it keeps that open, the
+// session lives, so the others learn of the end only when the addresses are gone.
 
 import Addresses
 import Glibc
@@ -22,7 +24,7 @@ func log(_ priority: Int, _ text: String) {
 func send(_ will: LastWill.Contents) throws {
   var options = UDPSocket.Options()
   options.receiveBuffer = 4_096
-  // Any port: the daemon's own may be closed a moment later than its pipe.
+  // Any port: the daemon's own may be closed a moment later than its connection here.
   let socket = try UDPSocket(bind: Endpoint(address: will.source, port: 0), options: options)
   for pause in [0, 3_000, 15_000] as [UInt32] {
     usleep(pause)
@@ -34,7 +36,7 @@ func send(_ will: LastWill.Contents) throws {
 for number in Guardian.ignoredSignals { signal(number, SIG_IGN) }
 
 do {
-  let duty = try GuardianDuty(pipe: Descriptor(adopting: 3), table: Descriptor(adopting: 4))
+  let duty = try GuardianDuty(daemon: Descriptor(adopting: 3), table: Descriptor(adopting: 4))
   let inherited = try? InheritedWill(Descriptor(adopting: 6))
   duty.waitForEnd()
   let begun = BootClock.now

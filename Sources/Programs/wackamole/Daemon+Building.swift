@@ -110,12 +110,28 @@ extension Daemon {
     }
   }
 
-  static func settings(
+  /// The backend that the configuration names, about to connect.
+  static func makeBackend(
     _ configuration: WackamoleConfiguration,
-    _ engine: EngineConfiguration
-  ) -> FailoverNodeEngine.Settings {
+    _ guardian: Guardian,
+    _ operations: Operations,
+    _ loop: EventLoop,
+    _ log: Logger
+  ) throws -> any Backend {
+    switch configuration.backend {
+    case .embedded(let engine):
+      try RingBackend(engine, configuration, guardian: guardian, on: loop, log: log)
+    case .spread(let spread):
+      try SessionBackend(spread, guardian: guardian, on: loop, log: log) { [unowned operations] in
+        operations.name($0)
+      }
+    }
+  }
+
+  static func settings(_ configuration: WackamoleConfiguration) -> FailoverNodeEngine.Settings {
+    let backend = BackendTraits(configuration.backend)
     var failover = FailoverEngine.Settings(
-      node: engine.node,
+      node: backend.node,
       group: configuration.group,
       vifs: configuration.virtualInterfaces
     )
@@ -131,15 +147,17 @@ extension Daemon {
     case .members(let count, let isStrict):
       failover.quorum = Quorum(members: UInt16(clamping: count), isStrict: isStrict)
     case .majority(let isStrict):
-      failover.quorum = .majority(of: engine.peers.count, isStrict: isStrict)
+      failover.quorum = backend.members.map { .majority(of: $0, isStrict: isStrict) }
     }
+    failover.isShared = backend.isShared
+    failover.onBackendLoss = backend.onLoss
     failover.lease = configuration.interfaces.lease
     failover.mature = configuration.mature
     failover.balanceInterval = configuration.balance.interval
     failover.acquisitionsPerRound = configuration.balance.acquisitionsPerRound.map {
       UInt16(clamping: $0)
     }
-    failover.settle = engine.timers.announcement * 3 + Self.neighbourRetry
+    failover.settle = backend.settle
     var settings = FailoverNodeEngine.Settings(failover: failover)
     settings.announcements = announcements(configuration.interfaces)
     return settings
@@ -176,111 +194,6 @@ extension Daemon {
       if process.lockMemory { try Scheduling.lockMemory() }
     } catch {
       log.warning("running without it: \(error)")
-    }
-  }
-
-  /// How long the kernel may wait before it asks again for a neighbour that did not answer while the
-  /// link was down (`retrans_time_ms`); until then no announcement reaches anybody.
-  static let neighbourRetry: Duration = .seconds(1)
-
-  static func makeRing(
-    _ engine: EngineConfiguration,
-    _ configuration: WackamoleConfiguration,
-    _ loop: EventLoop,
-    _ log: Logger
-  ) throws -> EmbeddedRing {
-    let boot = BootID(Entropy.word(), Entropy.word(), Entropy.word(), Entropy.word())
-    // Clusters that share a network have groups of other names.
-    let cluster = configuration.group.name.digest
-    let link = try PacketLink(
-      me: engine.node,
-      members: engine.peers.map { peer in
-        .init(node: peer.node, endpoint: .init(address: peer.address, port: engine.port))
-      },
-      group: try multicastGroup(engine),
-      cluster: cluster,
-      boot: boot,
-      sealer: try makeSealer(engine, cluster: cluster, boot: boot, log),
-      obituaries: configuration.interfaces.sendsObituary
-    )
-    var ring: EmbeddedRing?
-    let store = try SequenceStore(directory: engine.stateDirectory, loop: loop) { bound, failure in
-      if let failure {
-        log.error("the ring sequence is not on the disk, a restart may reuse a ring id: \(failure)")
-      } else {
-        ring?.stored(bound)
-      }
-    }
-    if engine.stateDirectory == nil {
-      log.warning(
-        "no State directory: ring ids start from the clock; keep it from running backwards"
-      )
-    }
-    guard let process = InlineName("wackamole".utf8) else { throw StartFailure(text: "no name") }
-    var settings = RingEngine.Settings(
-      me: engine.node,
-      configured: engine.roster,
-      timers: engine.timers
-    )
-    settings.fit(datagram: engine.longestDatagram)
-    let node = GroupNode(
-      settings: settings,
-      process: process,
-      storedSequenceBound: store.stored,
-      random: SplitMix64(seed: Entropy.word()),
-      startingAt: BootClock.now
-    )
-    let made = try EmbeddedRing(
-      node: node,
-      link: link,
-      loop: loop,
-      store: { store.store($0) },
-      noted: { log.debug("ring: \($0)") },
-      groupsNoted: { log.debug("groups: \($0)") }
-    )
-    ring = made
-    return made
-  }
-
-  /// The configured multicast group, on the interface that has this node's own address.
-  static func multicastGroup(_ engine: EngineConfiguration) throws -> PacketLink.Group? {
-    guard let group = engine.multicast, let own = engine.endpoint(of: engine.node)?.address
-    else { return nil }
-    let (links, addresses) = try AddressKeeper(journal: nil).snapshot()
-    guard let index = addresses.first(where: { $0.prefix.address == own })?.index,
-      let link = links.first(where: { $0.index == index })
-    else { throw StartFailure(text: "no interface has the engine's address \(own)") }
-    return PacketLink.Group(
-      address: group,
-      interface: link.name,
-      isLocal: link.name.text == "lo"
-    )
-  }
-
-  static func makeSealer(
-    _ engine: EngineConfiguration,
-    cluster: UInt64,
-    boot: BootID,
-    _ log: Logger
-  ) throws -> PacketSealer? {
-    do {
-      guard let keys = try RingKeys.load(engine.key) else {
-        log.warning("Key = none: anybody on the ring's network can read and forge its traffic")
-        return nil
-      }
-      let settings = SealingEngine.Settings(
-        me: engine.node,
-        configured: engine.roster,
-        boot: boot,
-        cluster: cluster
-      )
-      return try PacketSealer(
-        settings: settings,
-        keys: keys,
-        random: SplitMix64(seed: Entropy.word())
-      )
-    } catch let failure as RingKeys.Failure {
-      throw StartFailure(text: failure.text)
     }
   }
 }

@@ -41,7 +41,7 @@ final class Daemon {
   private let lock: LockFile?
   private let guardian: Guardian
   private let hands: Hands
-  private let ring: EmbeddedRing
+  private let backend: any Backend
   private let operations: Operations
   private let drainMark: DrainMark
   /// Set once, at the end of the initialiser.
@@ -54,41 +54,33 @@ final class Daemon {
 
   init(_ configuration: WackamoleConfiguration, load: @escaping Load, log: Logger) throws {
     (self.configuration, self.load, self.log) = (configuration, load, log)
-    let engine =
-      switch configuration.backend {
-      case .embedded(let engine): engine
-      }
     Self.schedule(configuration.interfaces.process, log)
     try Self.requireInterfaces(of: configuration)
     if let refusal = Operations.refusal(of: configuration) { throw StartFailure(text: refusal) }
     loop = try EventLoop()
-    lock = try Self.lock(engine.stateDirectory)
-    guardian = try Self.startGuardian(
-      beside: engine.stateDirectory,
-      configuration.control,
-      loop,
-      log
-    )
+    let state = configuration.backend.stateDirectory
+    lock = try Self.lock(state)
+    guardian = try Self.startGuardian(beside: state, configuration.control, loop, log)
     let journal = OwnedAddressFile(
-      path: engine.stateDirectory.map { $0 + "/addresses" },
+      path: state.map { $0 + "/addresses" },
       next: guardian.table
     )
     try Self.refuseForeign(configuration, besides: journal.left)
+    var settings = Self.settings(configuration)
     hands = try Hands(
       vifs: configuration.virtualInterfaces,
       settings: InterfacesEngine.Settings(
         lease: configuration.interfaces.lease,
-        proofLife: engine.timers.tokenLoss
+        proofLife: BackendTraits(configuration.backend).proofLife ?? settings.failover.proofLife
       ),
       isCapturing: configuration.interfaces.conflict != .ignore,
       loop: loop,
       journal: journal,
       log: log
     )
-    ring = try Self.makeRing(engine, configuration, loop, log)
-    drainMark = try DrainMark(directory: engine.stateDirectory, log: log)
-    operations = Operations(configuration, node: engine.node, on: loop, log: log)
-    var settings = Self.settings(configuration, engine)
+    operations = Operations(configuration, on: loop, log: log)
+    backend = try Self.makeBackend(configuration, guardian, operations, loop, log)
+    drainMark = try DrainMark(directory: state, log: log)
     settings.isDrained = drainMark.isSet
     let node = Driver(FailoverNodeEngine(settings)) { [unowned self] in perform($0) }
     self.node = node
@@ -97,16 +89,17 @@ final class Daemon {
       operations.hear(event)
       node.feed(event)
     }
-    ring.deliver { [hands] event in
+    backend.connection.deliver { [hands] event in
       node.feed(.group(event))
       // Only then, so that what is recalled is decided anew in the present membership.
       hands.hear(event)
     }
-    ring.whenDied { node.feed(.obituary($0)) }
-    ring.whenReportedDead { [unowned self] in giveUp() }
-    writeWill()
+    if let ring = backend as? RingBackend {
+      ring.whenDied { node.feed(.obituary($0)) }
+      ring.whenReportedDead { [unowned self] in giveUp() }
+    }
     signals = try SignalWatcher(on: loop) { [unowned self] in take($0) }
-    try operations.serve(configuration, for: host(engine))
+    try operations.serve(configuration, for: host)
     watch()
   }
 
@@ -119,7 +112,10 @@ final class Daemon {
 
   /// Runs until the daemon has left.
   func run() throws -> Ending {
-    try ring.submit(.join(configuration.group))
+    switch configuration.backend {
+    case .embedded: try backend.connection.submit(.join(configuration.group))
+    case .spread: break  // The engine joins at each connection.
+    }
     log.notice("wackamole \(programVersion) is running, group \(configuration.group)")
     manager.ready(status: "running")
     try loop.run()
@@ -130,25 +126,6 @@ final class Daemon {
   }
 
   // MARK: - The guardian's obituary
-
-  /// Leaves with the guardian what it is to tell the others if this process dies.
-  private func writeWill() {
-    guard configuration.interfaces.sendsObituary else { return }
-    let engine =
-      switch configuration.backend {
-      case .embedded(let engine): engine
-      }
-    guard let datagram = ring.obituary(), let source = engine.endpoint(of: engine.node)?.address
-    else { return }
-    let will = LastWill.Contents(
-      datagram: datagram,
-      source: source,
-      recipients: engine.peers.compactMap { engine.endpoint(of: $0.node) }
-    )
-    if !guardian.will.write(will) {
-      log.error("the obituary does not fit: the others will wait for their time-outs")
-    }
-  }
 
   /// The others were told that this process is dead: it releases everything and makes room for another.
   private func giveUp() {
@@ -167,7 +144,7 @@ final class Daemon {
     switch effect {
     case .request(let request):
       do {
-        try ring.submit(request)
+        try backend.connection.submit(request)
       } catch {
         node?.feed(.refused(request, error))
       }
@@ -176,7 +153,7 @@ final class Daemon {
     case .inject(let frame, let interface): hands.inject(frame, on: interface)
     case .answer(let ticket, let answer): operations.answer(ticket, answer)
     case .keep(let isDrained): drainMark.keep(isDrained)
-    case .proven: break  // The embedded ring proves more by each rotation.
+    case .proven(let sent): hands.prove(sent)
     case .conflict(let vif, let address, let hardware):
       log.error("\(vif): a stranger, \(hardware), claims \(address), which stands here")
     case .note(let note): log.info("\(note)")
@@ -215,28 +192,13 @@ final class Daemon {
 
   // MARK: - Operators
 
-  private func host(_ engine: EngineConfiguration) -> Operations.Host {
+  private var host: Operations.Host {
     Operations.Host(
       feed: { [unowned self] in node?.feed($0) },
       status: { [unowned self] in node?.machine.status },
-      engine: { [unowned self] in health(engine) },
-      address: { engine.endpoint(of: $0)?.address },
+      engine: { [unowned self] in backend.health },
+      address: { [unowned self] in backend.address(of: $0) },
       reload: { [unowned self] in reload($0) }
-    )
-  }
-
-  private func health(_ engine: EngineConfiguration) -> StatusReport.EngineHealth {
-    let machine = ring.engine
-    let statistics = machine?.statistics
-    return StatusReport.EngineHealth(
-      phase: machine?.phaseName.rawValue ?? "starting",
-      configured: engine.peers.map(\.node),
-      rotation: statistics?.rotation ?? .zero,
-      longestRotation: statistics?.longestRotation ?? .zero,
-      retransmissions: statistics?.retransmissions ?? 0,
-      stalls: statistics?.stalls ?? 0,
-      votedOut: statistics?.votedOut ?? 0,
-      counters: RingReport(ring)?.json ?? .null
     )
   }
 
@@ -253,10 +215,6 @@ final class Daemon {
       return fail("\(error)")
     }
     let (merged, later) = Reload.merge(wanted, into: configuration)
-    let engine =
-      switch merged.backend {
-      case .embedded(let engine): engine
-      }
     do {
       try Self.requireInterfaces(of: merged)
       try Self.refuseForeign(
@@ -264,16 +222,13 @@ final class Daemon {
         besides: configuration.virtualInterfaces.flatMap(\.addresses)
       )
       if let refusal = Operations.refusal(of: merged) { throw StartFailure(text: refusal) }
-      if let keys = try RingKeys.load(engine.key) {
-        try ring.replace(keys: keys)
-        writeWill()
-      }
+      try backend.take(merged)
     } catch {
       return fail(
         (error as? StartFailure)?.text ?? (error as? RingKeys.Failure)?.text ?? "\(error)"
       )
     }
-    let settings = Self.settings(merged, engine).failover
+    let settings = Self.settings(merged).failover
     operations.know(merged.virtualInterfaces)
     operations.order(.reload(settings)) { [unowned self] answer in
       switch answer {

@@ -86,7 +86,7 @@ final class Hands {
   /// Sends a frame, unless nothing proves that this node may still speak for an address.
   func inject(_ frame: [UInt8], on interface: InterfaceName) {
     guard let keeper, keeper.machine.isLive(at: BootClock.now) else {
-      log.debug("not announced on \(interface): no token has come back lately")
+      log.debug("not announced on \(interface): nothing proves that this node may")
       return
     }
     do {
@@ -111,6 +111,9 @@ final class Hands {
     case .liveness(.resumed), .connected, .message, .transitional: break
     }
   }
+
+  /// Takes as proof that an own message came back, sent at `sent` in the present view.
+  func prove(_ sent: Instant) { keeper?.feed(.rotation(passed: sent)) }
 
   /// Gives back what was wished for and has not been sent to the kernel.
   func recall() { keeper?.feed(.recall) }

@@ -109,10 +109,7 @@ struct Wackamole {
 
   /// Says on standard error what is wrong with the key file; the configuration is bad then.
   private static func checkKeys(_ configuration: WackamoleConfiguration) throws(Exit) {
-    let engine =
-      switch configuration.backend {
-      case .embedded(let engine): engine
-      }
+    guard case .embedded(let engine) = configuration.backend else { return }
     do throws(RingKeys.Failure) {
       _ = try RingKeys.load(engine.key)
     } catch {

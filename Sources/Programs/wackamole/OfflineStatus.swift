@@ -18,15 +18,13 @@ struct OfflineStatus {
     let present: IPPrefix?
   }
 
-  private let node: NodeID
+  /// `nil` where the Spread daemon alone knows it.
+  private let node: NodeID?
   private let rows: [Row]
 
   init(_ configuration: WackamoleConfiguration) throws {
     let (links, addresses) = try AddressKeeper(journal: nil).snapshot()
-    node =
-      switch configuration.backend {
-      case .embedded(let engine): engine.node
-      }
+    node = configuration.backend.node
     rows = configuration.virtualInterfaces.flatMap { vif in
       vif.addresses.map { address in
         let link = links.first { $0.name == address.interface }
@@ -49,7 +47,8 @@ struct OfflineStatus {
         there(row),
       ])
     }
-    let head = "\(node): no daemon is running; what stands on the interfaces:"
+    let name = node.map { "\($0): " } ?? ""
+    let head = "\(name)no daemon is running; what stands on the interfaces:"
     return ([head, ""] + table.lines(width: width)).joined(separator: "\n")
   }
 
@@ -61,7 +60,7 @@ struct OfflineStatus {
   var json: JSONValue {
     .object([
       .init("version", .integer(1)),
-      .init("node", .string(node.description)),
+      .init("node", .text(node?.description)),
       .init("state", .string("not running")),
       .init(
         "addresses",

@@ -46,12 +46,12 @@ final class Operations {
   private var waiting: [FailoverEngine.Ticket: (FailoverEngine.Answer) -> Void] = [:]
   private var endBy: Instant?
 
-  init(_ configuration: WackamoleConfiguration, node: NodeID, on loop: EventLoop, log: Logger) {
+  init(_ configuration: WackamoleConfiguration, on loop: EventLoop, log: Logger) {
     (self.loop, self.log) = (loop, log)
     controlGroup = configuration.controlGroup
     runner = RunnerProcess(on: loop, log: log)
     scripts = Scripts(
-      node: node,
+      node: configuration.backend.node,
       group: configuration.group,
       runner: runner,
       on: loop,
@@ -85,6 +85,9 @@ final class Operations {
       throw Daemon.StartFailure(text: "cannot serve the control socket: \(error)")
     }
   }
+
+  /// Learns this node's name from the backend, which scripts are told.
+  func name(_ node: NodeID) { scripts.node = node }
 
   /// Takes on checks, scripts and VIFs.
   func configure(_ configuration: WackamoleConfiguration) {

@@ -19,7 +19,7 @@ enum Reload {
       merged[keyPath: path] = present[keyPath: path]
       later.append(name)
     }
-    keep(\.backend, "Engine")
+    keep(\.backend, "Spread or Engine")
     keep(\.group, "Group")
     keep(\.control, "Control")
     keep(\.controlGroup, "ControlGroup")

@@ -28,7 +28,9 @@ final class Scripts {
     }
   }
 
-  private let identity: [String]
+  /// This node's name; `nil` while only the backend knows it.
+  var node: NodeID?
+  private let group: GroupName
   private let log: Logger
   private let runner: RunnerProcess
   private var scripts: [WackamoleConfiguration.Script] = []
@@ -41,19 +43,23 @@ final class Scripts {
   private var finished: (() -> Void)?
 
   init(
-    node: NodeID,
+    node: NodeID?,
     group: GroupName,
     runner: RunnerProcess,
     on loop: EventLoop,
     log: Logger
   ) {
-    identity = ["WACKAMOLE_NODE=\(node)", "WACKAMOLE_GROUP=\(group)"]
+    (self.node, self.group) = (node, group)
     (self.runner, self.log) = (runner, log)
     runner.ended = { [unowned self] in ended($0, $1) }
     loop.addAlarm(
       next: { [unowned self] in [raised.due, lowered.due].compactMap(\.self).min() },
       fire: { [unowned self] now in runBatches(at: now) }
     )
+  }
+
+  private var identity: [String] {
+    (node.map { ["WACKAMOLE_NODE=\($0)"] } ?? []) + ["WACKAMOLE_GROUP=\(group)"]
   }
 
   func configure(_ scripts: [WackamoleConfiguration.Script]) { self.scripts = scripts }

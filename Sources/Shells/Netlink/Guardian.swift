@@ -7,7 +7,7 @@ package import Reactor
 /// The daemon's side of its guardian: a child process that removes the daemon's addresses when the
 /// daemon dies without having done so itself.
 ///
-/// The guardian learns of the death by the end of a pipe, and of the addresses by ``table``, which
+/// The guardian learns of the death by the end of a connection, and of the addresses by ``table``, which
 /// is the journal of the ``NetlinkService``. It holds a lock until it is done; the next daemon
 /// waits for it. A guardian that dies is replaced.
 package final class Guardian {
@@ -31,8 +31,9 @@ package final class Guardian {
   private let loop: EventLoop
   private let executable: String
   private let lock: Descriptor
-  private let readEnd: Descriptor
-  private var writeEnd: CInt?
+  private var connection: Handover?
+  /// What the guardian keeps open until the addresses are gone.
+  private var kept: CInt?
   private let notify: (Notice) -> Void
   private var child: ChildProcess?
   private var watch: EventLoop.Watch?
@@ -56,9 +57,7 @@ package final class Guardian {
     lock = try Self.takeLock(lockPath, until: BootClock.now + patience)
     table = try OwnedAddressTable()
     will = try LastWill()
-    let (readEnd, writeEnd) = try Pipe().split()
-    self.readEnd = Descriptor(adopting: readEnd)
-    self.writeEnd = writeEnd
+    connection = try Handover()
     try start()
     alarm = loop.addAlarm(
       next: { [weak self] in self?.startAgainAt },
@@ -71,7 +70,17 @@ package final class Guardian {
     if let watch { loop.remove(watch) }
     // A daemon that gives up in order, at a failed start for example, has not died.
     _ = table.markClean()
-    if let writeEnd { close(writeEnd) }
+  }
+
+  /// Lets the guardian keep a copy of a descriptor, in place of the one before, until what is in
+  /// the table is removed: a daemon at its other end sees this one's end only then.
+  ///
+  /// The descriptor is to stay open until another one, or `nil`, takes its place. Returns whether the
+  /// guardian was told.
+  @discardableResult
+  package func keepOpen(_ descriptor: CInt?) -> Bool {
+    kept = descriptor
+    return connection?.keep(descriptor) ?? false
   }
 
   /// The guardian's process; `nil` while there is none.
@@ -85,8 +94,7 @@ package final class Guardian {
     if let watch { loop.remove(watch) }
     (alarm, watch, startAgainAt) = (nil, nil, nil)
     let isClean = table.markClean()
-    if let writeEnd { close(writeEnd) }
-    writeEnd = nil
+    connection = nil
     guard let child else { return isClean }
     let ending = child.wait(until: BootClock.now + patience)
     return isClean && ending == .exited(status: 0)
@@ -132,12 +140,12 @@ package final class Guardian {
 
   private func start() throws(SystemError) {
     startAgainAt = nil
-    let (pipe, lock) = (readEnd.rawValue, lock.rawValue)
-    let executable = executable
+    guard let far = connection?.far.rawValue else { return }
+    let (lock, executable) = (lock.rawValue, executable)
     let memory = table.withDescriptor { $0 }
     let child = try ChildProcess(
       executable,
-      descriptors: [pipe, memory, lock, will.descriptor],
+      descriptors: [far, memory, lock, will.descriptor],
       blocking: Self.ignoredSignals
     )
     let started = BootClock.now
@@ -145,6 +153,8 @@ package final class Guardian {
     watch = try child.watchEnd(on: loop) { [weak self] ending in
       self?.ended(ending, after: BootClock.now - started)
     }
+    // One before it took what it was told with it.
+    if let kept { keepOpen(kept) }
     notify(.started(process: child.process))
   }
 

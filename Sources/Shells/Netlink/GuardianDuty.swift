@@ -20,33 +20,21 @@ package final class GuardianDuty {
     package var rejected = 0
   }
 
-  private let pipe: Descriptor
+  private let daemon: Descriptor
   private let memory: SharedMemory
   private let connection: NetlinkConnection
 
-  /// Checks what was inherited: the read end of a pipe and the table.
-  package init(pipe: consuming Descriptor, table: consuming Descriptor) throws {
-    self.pipe = pipe
+  /// Checks what was inherited: the end of a ``Handover`` and the table.
+  package init(daemon: consuming Descriptor, table: consuming Descriptor) throws {
+    self.daemon = daemon
     let memory = try SharedMemory(inherited: table)
     _ = try OwnedAddressTable.contents(of: UnsafeRawBufferPointer(memory.bytes))
     self.memory = memory
     connection = try NetlinkConnection()
   }
 
-  /// Returns when no process holds the pipe's write end any more: the daemon has ended, however.
-  package func waitForEnd() {
-    var bytes = [UInt8](repeating: 0, count: 64)
-    while true {
-      let count = read(pipe.rawValue, &bytes, bytes.count)
-      if count == 0 { return }
-      guard count < 0 else { continue }
-      switch errno {
-      case EINTR, EAGAIN: continue
-      // A pipe that cannot be read says nothing of the daemon; acting could hit a live one.
-      default: while true { pause() }
-      }
-    }
-  }
+  /// Returns when the daemon has ended, however; keeps open what it put into this keeping.
+  package func waitForEnd() { Handover.keepUntilEnd(of: daemon) }
 
   /// Removes what the table lists; `nil` if the daemon left nothing to do.
   package func removeAll() throws -> Result? {

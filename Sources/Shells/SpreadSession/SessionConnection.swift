@@ -68,6 +68,9 @@ package final class SessionConnection {
     for alarm in alarms { loop.remove(alarm) }
   }
 
+  /// Told of the socket of a new connection, and by `nil` of the end of one, before that is reported.
+  package var socketChanged: (CInt?) -> Void = { _ in }
+
   /// The session's private name; `nil` unless it is open.
   package var privateName: InlineName? { driver?.machine.privateName }
 
@@ -166,6 +169,11 @@ package final class SessionConnection {
 
   private func drop() {
     if let watch { loop.remove(watch) }
+    if isConnected {
+      // Whoever else holds the socket, the daemon is to see its end now.
+      stream?.end()
+      socketChanged(nil)
+    }
     (watch, stream, isConnected, flushDue, promised) = (nil, nil, false, nil, 0)
   }
 
@@ -182,6 +190,7 @@ package final class SessionConnection {
         return
       }
       (isConnected, places) = (true, [])
+      socketChanged(stream.descriptor.rawValue)
       updateInterests()
       driver?.feed(.opened)
       return

@@ -16,6 +16,8 @@ package final class SpreadSession: GroupConnection {
   ]
 
   private let noted: (Note) -> Void
+  /// The name that the daemon must have; `nil` for any.
+  private let expected: NodeID?
   private var handler: (GroupEvent) -> Void = { _ in }
   /// Set once, at the end of the initialiser.
   private var connection: SessionConnection?
@@ -40,15 +42,16 @@ package final class SpreadSession: GroupConnection {
     }
   }
 
-  /// Connects as soon as the loop runs.
+  /// Connects as soon as the loop runs; a daemon of another name than `expected` is left again.
   package init(
     to address: SpreadAddress,
+    expecting expected: NodeID? = nil,
     settings: SessionClientEngine.Settings,
     seed: UInt64,
     on loop: EventLoop,
     noted: @escaping (Note) -> Void
   ) throws(SystemError) {
-    self.noted = noted
+    (self.noted, self.expected) = (noted, expected)
     connection = try SessionConnection(
       to: address,
       settings: settings,
@@ -56,6 +59,14 @@ package final class SpreadSession: GroupConnection {
       on: loop
     ) { [unowned self] in take($0) }
   }
+
+  /// Calls `handler` with the socket of each new connection, and with `nil` at the end of one.
+  package func whenSocketChanges(_ handler: @escaping (CInt?) -> Void) {
+    connection?.socketChanged = handler
+  }
+
+  /// Who this is in the groups; `nil` unless the session is open.
+  package var me: MemberID? { translator?.me }
 
   package func deliver(to handler: @escaping (GroupEvent) -> Void) { self.handler = handler }
 
@@ -81,6 +92,10 @@ package final class SpreadSession: GroupConnection {
     case .opened(let name, let version):
       do throws(GroupTranslator.Failure) {
         let translator = try GroupTranslator(privateName: name)
+        if let expected, translator.me.node != expected {
+          connection?.abandon("the daemon is called \(translator.me.node), not \(expected)")
+          return
+        }
         self.translator = translator
         isToldOfLoss = false
         noted(.opened(name: name.text, daemon: "\(version)"))

@@ -108,6 +108,9 @@ package final class OutgoingStream {
     return taken
   }
 
+  /// Ends the connection in both directions, also where another process holds its socket.
+  package func end() { shutdown(descriptor.rawValue, CInt(SHUT_RDWR)) }
+
   /// What a read found.
   package enum Input: Sendable, Equatable {
     case bytes([UInt8])
