@@ -106,6 +106,11 @@ package final class SpreadSession: GroupConnection {
     case .message(let message): take(message)
     case .closed(let reason):
       translator = nil
+      if reason != .requested {
+        noted(.failed(reason, retryAfter: nil))
+        // A session that was left at once, for the daemon's name, was none.
+        guard !isToldOfLoss else { return }
+      }
       isToldOfLoss = true
       handler(.disconnected(reason))
     case .failed(let reason, let pause):
