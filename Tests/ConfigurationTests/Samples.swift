@@ -21,9 +21,15 @@ let smallest = """
 
 func parse(
   _ text: String,
-  node: WackamoleConfiguration.NodeOverride? = nil
+  node: WackamoleConfiguration.NodeOverride? = nil,
+  spread: WackamoleConfiguration.SpreadOverride? = nil
 ) throws(Diagnostics) -> WackamoleConfiguration {
-  try WackamoleConfiguration.parse(text: Array(text.utf8), file: "w.conf", node: node)
+  try WackamoleConfiguration.parse(
+    text: Array(text.utf8),
+    file: "w.conf",
+    node: node,
+    spread: spread
+  )
 }
 
 extension WackamoleConfiguration {
@@ -38,14 +44,16 @@ extension WackamoleConfiguration {
 func problems(
   in text: String,
   node: WackamoleConfiguration.NodeOverride? = nil,
+  spread: WackamoleConfiguration.SpreadOverride? = nil,
   tolerating tolerated: Set<StatementWord> = []
 ) -> [String] {
-  problems(in: Array(text.utf8), node: node, tolerating: tolerated)
+  problems(in: Array(text.utf8), node: node, spread: spread, tolerating: tolerated)
 }
 
 func problems(
   in text: [UInt8],
   node: WackamoleConfiguration.NodeOverride? = nil,
+  spread: WackamoleConfiguration.SpreadOverride? = nil,
   tolerating tolerated: Set<StatementWord> = []
 ) -> [String] {
   do throws(Diagnostics) {
@@ -53,6 +61,7 @@ func problems(
       text: text,
       file: "w.conf",
       node: node,
+      spread: spread,
       tolerating: tolerated
     )
     return []

@@ -62,6 +62,24 @@ struct SpreadBackendTests {
     #expect(try parse(text + vifs).quorum == .members(2, strict: true))
   }
 
+  @Test("What is given outside the file wins over Spread, and is judged as if it stood there")
+  func override() throws {
+    let named = try #require(WackamoleConfiguration.SpreadOverride(text: "4804@10.0.0.9"))
+    for text in ["Spread = 4803\n", ""] {
+      let configuration = try parse(text + vifs, spread: named)
+      guard case .spread(let spread) = configuration.backend else { throw NoSpread() }
+      #expect(spread.daemon == .remote(host: "10.0.0.9", port: 4_804))
+    }
+    let managed = try #require(WackamoleConfiguration.SpreadOverride(text: "4804@10.0.0.101"))
+    let found = problems(in: vifs, spread: managed)
+    #expect(found.count == 1 && found[0].contains("is the Spread daemon's address"), "\(found)")
+    let own = try #require(WackamoleConfiguration.SpreadOverride(text: "Embedded"))
+    #expect(problems(in: "Spread = 4803\n" + vifs, spread: own).contains { $0.contains("Engine") })
+    for text in ["", "run/spread", "70000", "4803@"] {
+      #expect(WackamoleConfiguration.SpreadOverride(text: text) == nil, "\(text)")
+    }
+  }
+
   @Test("What does not fit the backend is told with its place", arguments: faults)
   func fault(_ fault: Fault) { fault.check() }
 

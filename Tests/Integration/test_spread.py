@@ -52,6 +52,25 @@ class LeasesOnSpread(test_interfaces.Leases):
             daemon = cluster.nodes[owner].daemon
             assert daemon is not None
 
+    def test_without_a_word_from_its_spread_daemon_a_node_loses_its_addresses(self) -> None:
+        """The Spread daemon hangs and the session stays open: nothing comes back, so nothing is proven."""
+        cluster = self.form(nodes=3, vips=3, statements=test_interfaces.SHORT)
+        owner = self.owner(VIP)
+        spread = cluster.nodes[owner].spread
+        assert spread is not None
+        begin = time.monotonic_ns()
+        spread.send_signal(signal.SIGSTOP)
+        self.check_gone_in_time(owner, begin)
+        others = [name for name in cluster.nodes if name != owner]
+        cluster.wait_for("another holder", lambda: self.not_among(others))
+        status = cluster.nodes[owner].status()
+        assert status is not None
+        self.assertTrue(status["spread"]["connected"], "the session was open all the time")
+        continued = time.monotonic_ns()
+        spread.send_signal(signal.SIGCONT)
+        cluster.wait_settled("after it went on")
+        self.never_doubled(continued)
+
 
 class LosingSpread(ClusterTest):
     backend = "spread"

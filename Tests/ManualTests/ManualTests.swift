@@ -124,14 +124,19 @@ struct ManualTests {
     #expect(texts.count >= 3 + 4)
     for (name, text) in texts {
       let configuration = try Self.parse(text, file: name)
+      guard let roster = configuration.roster else {
+        // On a Spread daemon nobody is named.
+        #expect(name == "on-spread.conf")
+        continue
+      }
       // The same file serves every peer.
-      for node in try #require(configuration.roster).nodes {
+      for node in roster.nodes {
         let override = WackamoleConfiguration.NodeOverride(
           name: node.description,
           origin: "--node"
         )
         let other = try Self.parse(text, file: name, node: override)
-        #expect(other.roster == configuration.roster)
+        #expect(other.roster == roster)
       }
     }
   }

@@ -29,12 +29,14 @@ struct Parser: Sendable, TokenReader {
   /// Parses everything; called once.
   mutating func configuration(
     node: WackamoleConfiguration.NodeOverride?,
+    spread: WackamoleConfiguration.SpreadOverride?,
     tolerating tolerated: Set<StatementWord>
   ) throws(Diagnostics) -> WackamoleConfiguration {
     // An end at once, with something reported, is a file too long to be read.
     guard next.kind != .end || !collector.foundAny else { throw collector.diagnostics }
     while next.kind != .end { parseStatement() }
     refuseUnbuilt(but: tolerated)
+    if let spread { override(spread: spread) }
     guard let configuration = checked(node: node), !collector.foundAny else {
       throw collector.diagnostics
     }

@@ -7,7 +7,9 @@ package import GroupModel
 /// A Spread daemon that carries the group messages, and what is done when it is lost.
 package struct SpreadBackend: Sendable, Equatable {
   /// The longest pause between two attempts to reach the daemon, unless the first is longer.
-  package static let longestPause: Duration = .seconds(30)
+  ///
+  /// An attempt costs next to nothing, and a server that waits serves nobody.
+  package static let longestPause: Duration = .seconds(5)
 
   package var daemon: SpreadAddress
   /// The name that the daemon must have, which is this machine's; `nil` where it may have any.
@@ -24,6 +26,25 @@ package struct SpreadBackend: Sendable, Equatable {
     case release
     /// They stay, although another server may hold them too.
     case keep
+  }
+}
+
+extension WackamoleConfiguration {
+  /// What carries the group messages, given outside the file.
+  package enum SpreadOverride: Sendable, Equatable {
+    case embedded
+    case daemon(SpreadAddress)
+
+    /// `embedded`, in any case, or where a Spread daemon is; `nil` for anything else.
+    package init?(text: String) {
+      if asciiLowercased(text) == "embedded" {
+        self = .embedded
+      } else if !text.isEmpty, let address = SpreadAddress(text: text) {
+        self = .daemon(address)
+      } else {
+        return nil
+      }
+    }
   }
 }
 
@@ -67,6 +88,17 @@ extension Parser {
   mutating func parseStateDirectory(at token: Token) throws(Diagnostic) {
     draft.separateState = try parseScalar(at: token, named: StatementWord.stateDirectory.rawValue) {
       parser throws(Diagnostic) in try parser.takeStateDirectory()
+    }
+  }
+
+  /// Takes what was given outside the file in place of `Spread`.
+  mutating func override(spread place: WackamoleConfiguration.SpreadOverride) {
+    switch place {
+    case .embedded: draft.spread = .some(nil)
+    case .daemon(let address):
+      // Problems with it are told where the statement could stand.
+      let location = draft.seen[StatementWord.spread.rawValue] ?? next.location
+      draft.spread = Located(value: address, location: location)
     }
   }
 

@@ -58,19 +58,21 @@ package struct WackamoleConfiguration: Sendable, Equatable {
   /// Parses the text of a configuration file.
   ///
   /// `file` is what the file is called in diagnostics. `node` is this machine's name if it was
-  /// given outside the file; it then wins over `Node`. `include` reads other files. Statements of
-  /// ``StatementWord/unbuilt`` are refused unless `tolerated`, as tests want them.
+  /// given outside the file; it then wins over `Node`, and `spread` over `Spread`. `include` reads
+  /// other files. Statements of ``StatementWord/unbuilt`` are refused unless `tolerated`, as tests
+  /// want them.
   ///
   /// - Throws: everything that is wrong, each with its place.
   package static func parse(
     text: [UInt8],
     file: String,
     node: NodeOverride? = nil,
+    spread: SpreadOverride? = nil,
     include: Include? = nil,
     tolerating tolerated: Set<StatementWord> = []
   ) throws(Diagnostics) -> Self {
     var parser = Parser(text: text, file: file, include: include)
-    return try parser.configuration(node: node, tolerating: tolerated)
+    return try parser.configuration(node: node, spread: spread, tolerating: tolerated)
   }
 
   /// Reads the files that a path or a pattern names, sorted by name; the second argument is the file

@@ -74,6 +74,7 @@ extension FailoverEngine {
       dropped.contradiction += 1
       return
     }
+    if isLeftBehind(by: view, at: turn.now) { links.doubt(until: turn.now + settings.settle) }
     // An exchange that this view cuts leaves each set with its own table, and with what was
     // delivered meanwhile.
     if case .exchanging(let exchange) = session.stage { apply(exchange.queue, in: &turn) }
@@ -110,6 +111,16 @@ extension FailoverEngine {
       turn.emit(.note(.departure(next.id, members: next.members, gone: gone)))
       run(next, in: &turn)
     }
+  }
+
+  /// Whether this node finds itself alone after its backend had stood still: the others went on
+  /// without it and cover everything, so it waits until it has met them.
+  ///
+  /// A session says nothing of stalls (``Liveness``); that nothing comes back for so long shows them.
+  private func isLeftBehind(by view: GroupView, at now: Instant) -> Bool {
+    guard settings.isShared, let last = session.view else { return false }
+    return view.members == [session.me] && last.members.count > 1
+      && session.pulse.isOverdue(by: Self.standstill, at: now)
   }
 
   /// Begins an exchange; the lowest member of this synced set speaks for all of it.

@@ -95,6 +95,9 @@ extension FailoverEngine {
 
   // MARK: Silence
 
+  /// How long nothing may come back from a backend that goes on, but for one with slow timers.
+  static let standstill = Duration.seconds(1)
+
   /// Signs of life are given where a member whose loop hangs stays in the view.
   private var isPulsing: Bool {
     settings.isShared && session.view != nil && session.table.function >= 2

@@ -65,6 +65,11 @@ struct Pulse: Sendable, Hashable {
     return beat.sent
   }
 
+  /// Whether an own heartbeat has not come back for so long.
+  func isOverdue(by limit: Duration, at now: Instant) -> Bool {
+    underway.first.map { now - $0.sent > limit } ?? false
+  }
+
   /// Who has been silent for so long, or since when the first of the others is.
   func silent(for limit: Duration, at now: Instant, besides skipped: [MemberID]) -> [MemberID] {
     heard.filter { now - $0.at >= limit && !skipped.contains($0.member) }.map(\.member)

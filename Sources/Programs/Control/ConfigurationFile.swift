@@ -27,9 +27,11 @@ package enum ConfigurationFile {
   /// Reads and parses the file.
   ///
   /// `node` is this machine's name where the command line gave it; the environment's comes next.
+  /// `spread` is what the command line gave in place of the statement `Spread`.
   package static func load(
     _ path: String,
-    node: String? = nil
+    node: String? = nil,
+    spread: WackamoleConfiguration.SpreadOverride? = nil
   ) throws(Failure) -> WackamoleConfiguration {
     let text: [UInt8]
     do throws(SystemError) {
@@ -38,7 +40,13 @@ package enum ConfigurationFile {
       throw .unreadable(error)
     }
     do throws(Diagnostics) {
-      return try .parse(text: text, file: path, node: override(node), include: files(named:from:))
+      return try .parse(
+        text: text,
+        file: path,
+        node: override(node),
+        spread: spread,
+        include: files(named:from:)
+      )
     } catch {
       throw .wrong(error)
     }

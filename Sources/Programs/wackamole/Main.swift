@@ -69,7 +69,11 @@ struct Wackamole {
     )
     do {
       let load: Daemon.Load = { () throws(ConfigurationFile.Failure) in
-        try ConfigurationFile.load(options.config, node: options.node)
+        try ConfigurationFile.load(
+          options.config,
+          node: options.node,
+          spread: options.spreadOverride
+        )
       }
       let daemon = try Daemon(configuration, load: load, log: log)
       Background.started()
@@ -97,7 +101,11 @@ struct Wackamole {
   /// Reads and parses the configuration file; says on standard error what is wrong with it.
   private static func loadConfiguration(_ options: Options) throws(Exit) -> WackamoleConfiguration {
     do throws(ConfigurationFile.Failure) {
-      return try ConfigurationFile.load(options.config, node: options.node)
+      return try ConfigurationFile.load(
+        options.config,
+        node: options.node,
+        spread: options.spreadOverride
+      )
     } catch {
       switch error {
       case .unreadable: Terminal.error("wackamole: \(error)")

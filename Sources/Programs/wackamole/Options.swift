@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Configuration
 import Control
 
 /// The command line of wackamole(8).
@@ -37,6 +38,17 @@ struct Options: ParsableCommand {
   @Option(name: .long, help: "This machine's name in Peers; wins over Node in the file.")
   var node: String?
 
+  @Option(
+    name: .long,
+    help: "embedded, or where the Spread daemon is; wins over Spread in the file."
+  )
+  var spread: String?
+
+  /// ``spread`` as it is meant; ``validate()`` has refused what means nothing.
+  var spreadOverride: WackamoleConfiguration.SpreadOverride? {
+    spread.flatMap(WackamoleConfiguration.SpreadOverride.init(text:))
+  }
+
   @Flag(name: [.short, .long], help: "Print the version and exit.")
   var version = false
 
@@ -47,7 +59,12 @@ struct Options: ParsableCommand {
     if status, let operand = operands.first {
       throw ValidationError(
         "-s takes no operand ('\(operand)'): it shows the state of the running daemon. To name a Spread "
-          + "daemon, as the -s of other versions does, will be --spread WHERE."
+          + "daemon, as the -s of other versions does, write --spread \(operand)."
+      )
+    }
+    if let spread, spreadOverride == nil {
+      throw ValidationError(
+        "--spread '\(spread)' is not embedded, PORT, PORT@HOST, or the path of a socket"
       )
     }
     if let operand = operands.first { throw ValidationError("unexpected operand '\(operand)'") }
