@@ -121,6 +121,11 @@ import Testing
     cluster.feed(.link(eth0, .noCarrier), to: 0)
     cluster.run(for: .milliseconds(10))
     #expect(cluster.coverage == ["", "b"])
+    // A view that had waited meanwhile may be as old.
+    cluster.partition(["b"])
+    cluster.run(for: .milliseconds(10))
+    #expect(cluster.nodes[1].engine?.status.phase == .running)
+    #expect(cluster.coverage == ["", "b"])
     cluster.feed(.group(.liveness(.resumed)), to: 1)
     cluster.run(for: .milliseconds(10))
     #expect(cluster.coverage == ["b", "b"])

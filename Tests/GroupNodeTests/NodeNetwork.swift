@@ -24,8 +24,19 @@ final class NodeNetwork: GroupBackend {
   private(set) var now = Instant.boot
   private var arrivals: [Arrival] = []
   private var part: [Int]
+  /// Until when each host sleeps.
+  private var awake: [Instant]
   private var told: [[GroupEvent]]
   private(set) var clientsTold: [[GroupsEngine.Notice]]
+  /// What a user was told of the loop below, after how many events, and what the ring thought then.
+  struct Sign {
+    let liveness: Liveness
+    let after: Int
+    let isTrusted: Bool
+  }
+
+  /// What each user was told of the loop below, but for rotations.
+  private(set) var livenesses: [[Sign]]
   private var isSubmitting = false
   /// Events that came within a request.
   private var held: [(host: Int, event: GroupEvent)] = []
@@ -38,8 +49,10 @@ final class NodeNetwork: GroupBackend {
     let names: [NodeID] = ["a", "b", "c", "d", "e"]
     roster = Roster(names.prefix(hosts))
     part = Array(repeating: 0, count: hosts)
+    awake = Array(repeating: .boot, count: hosts)
     told = Array(repeating: [], count: hosts)
     clientsTold = told.map { _ in [] }
+    livenesses = told.map { _ in [] }
     bounds = Array(repeating: 0, count: hosts)
     guard let process = InlineName("user".utf8) else { preconditionFailure("not a name") }
     self.process = process
@@ -101,6 +114,11 @@ final class NodeNetwork: GroupBackend {
 
   // MARK: - Time
 
+  /// The hosts do not run for so long; what reaches them meanwhile waits in their sockets.
+  func standStill(_ hosts: [Int], for duration: Duration) {
+    for host in hosts { awake[host] = now + duration }
+  }
+
   func advance(_ duration: Duration) {
     let end = now + duration
     tellHeld()
@@ -112,14 +130,18 @@ final class NodeNetwork: GroupBackend {
     var wakes: (time: Instant, host: Int)?
     for (host, node) in nodes.enumerated() {
       guard let deadline = node?.nextDeadline else { continue }
-      let time = max(deadline, now)
+      let time = max(deadline, now, awake[host])
       if wakes.map({ time < $0.time }) ?? true { wakes = (time, host) }
     }
-    // Arrivals are in order of time: each is as long under way as all others.
-    if let next = arrivals.first, next.time <= end, wakes.map({ next.time <= $0.time }) ?? true {
-      arrivals.removeFirst()
-      now = max(now, next.time)
-      feed(next.event, to: next.host)
+    // Each is as long under way as all others: but for those who sleep, they are in order of time.
+    var next = arrivals.indices.first
+    if awake.contains(where: { $0 > now }) {
+      next = arrivals.indices.min { due(arrivals[$0]) < due(arrivals[$1]) }
+    }
+    if let next, due(arrivals[next]) <= min(end, wakes?.time ?? end) {
+      let arrival = arrivals.remove(at: next)
+      now = max(now, due(arrival))
+      feed(arrival.event, to: arrival.host)
       return true
     }
     guard let wakes, wakes.time <= end else { return false }
@@ -127,6 +149,8 @@ final class NodeNetwork: GroupBackend {
     wake(wakes.host)
     return true
   }
+
+  private func due(_ arrival: Arrival) -> Instant { max(arrival.time, awake[arrival.host]) }
 
   func feed(_ event: GroupNode.Event, to host: Int) {
     var effects = EffectQueue<GroupNode.Effect>()
@@ -150,7 +174,12 @@ final class NodeNetwork: GroupBackend {
         bounds[host] = max(bounds[host], bound)
         arrive(.stored(bound: bound), at: host)
       case .drain: arrive(.drained, at: host)
-      case .group(.liveness): break
+      case .group(.liveness(.rotation)): break
+      case .group(.liveness(let liveness)):
+        let isTrusted = nodes[host]?.engine.isTrusted ?? false
+        livenesses[host].append(
+          Sign(liveness: liveness, after: told[host].count, isTrusted: isTrusted)
+        )
       case .group(let event):
         if isSubmitting { held.append((host, event)) } else { told[host].append(event) }
       case .client(let notice, _): clientsTold[host].append(notice)

@@ -83,7 +83,6 @@ extension FailoverEngine {
     let together = view.cameTogether ?? [session.me]
     session.synced = before.filter { $0 == session.me || together.contains($0) }
       .filter { next.members.contains($0) }
-    session.stalled = false
     session.signalled = false
     session.isKeeping = false
     session.watches = []

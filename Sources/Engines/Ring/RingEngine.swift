@@ -143,6 +143,14 @@ extension RingEngine {
   package var ring: RingID? { context.isInstalled ? context.home.id : nil }
   /// The members of ``ring``; empty before the first.
   package var members: Roster { context.isInstalled ? context.home.members : .empty }
+  /// Whether ``ring`` is believed to stand: not while another is formed, nor after a stall before
+  /// its token has come back.
+  package var isTrusted: Bool {
+    switch phase {
+    case .operational(let operational): operational.trust == .sure
+    case .gather, .commit, .recovery, .departed: false
+    }
+  }
   /// Messages taken from the layer above that have no place in the order yet.
   package var backlog: Int { context.outbox.count }
   /// About how many packets the messages take that wait for a place in the order.

@@ -65,6 +65,15 @@ package struct GroupNode: StateMachine {
     case leaving
   }
 
+  /// What a stall has left open.
+  private enum Doubt: Sendable, Equatable {
+    case none
+    /// Whether the ring stands is not known.
+    case open
+    /// It does, or another was installed: what that means for the groups shows when they settle.
+    case answered
+  }
+
   private struct Submission: Sendable, Equatable {
     let service: Service
     let payload: [UInt8]
@@ -77,6 +86,7 @@ package struct GroupNode: StateMachine {
   private var ring: RingEngine
   private var layer: GroupsEngine
   private var departure = Departure.none
+  private var doubt = Doubt.none
   /// What the ring has no room for; while there is any, the group layer holds requests back.
   private var waiting: [Submission] = []
   private var isBackedUp = false
@@ -187,6 +197,7 @@ package struct GroupNode: StateMachine {
         pass(effect, at: now, into: &effects)
         // What is told to processes keeps its place among the ring's other effects.
         routeGroups(at: now, into: &effects)
+        endDoubt(into: &effects)
       }
       submit(at: now, before: effects.effects.count)
       depart(at: now)
@@ -204,15 +215,31 @@ package struct GroupNode: StateMachine {
     case .multicast(let packet, let roster): effects.append(.multicast(packet, to: roster))
     case .store(let bound): effects.append(.store(bound: bound))
     case .drain: effects.append(.drain)
-    case .liveness(let liveness): effects.append(.group(.liveness(liveness)))
+    case .liveness(let liveness):
+      switch liveness {
+      case .stalled, .votedOut: doubt = .open
+      case .resumed: doubt = .answered
+      case .rotation: break
+      }
+      if liveness != .resumed { effects.append(.group(.liveness(liveness))) }
     case .note(let note): effects.append(.note(note))
     case .departed: effects.append(.group(.disconnected(.requested)))
     case .deliver(let delivery):
       if isWatched {
         sightings.append(Seen(before: effects.effects.count, sighting: .ordered(delivery)))
       }
+      // A ring that was installed while the sockets were drained is in doubt itself.
+      if case .regular = delivery, doubt == .open, ring.isTrusted { doubt = .answered }
       tell(.ring(GroupsEngine.RingEvent(delivery)), at: now)
     }
+  }
+
+  /// Says that all is well once each group that changed has had its view: when the ring was formed
+  /// anew and no group changed, nothing else would.
+  private mutating func endDoubt(into effects: inout EffectQueue<Effect>) {
+    guard doubt == .answered, layer.isSettled else { return }
+    doubt = .none
+    effects.append(.group(.liveness(.resumed)))
   }
 
   private mutating func routeGroups(at now: Instant, into effects: inout EffectQueue<Effect>) {

@@ -45,7 +45,7 @@ extension Daemon {
     switch liveness {
     case .stalled(let duration): log.warning("the loop stood still for \(duration)")
     case .votedOut: log.warning("the others formed a ring without this daemon: joining anew")
-    case .resumed: log.info("the ring goes on as it was")
+    case .resumed: log.info("after the stall the ring stands")
     case .rotation: break
     }
   }

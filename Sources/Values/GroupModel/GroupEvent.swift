@@ -95,9 +95,11 @@ package enum DisconnectReason: Sendable, Equatable {
 
 /// What the engine below found out about its own schedule (self-stall detection).
 package enum Liveness: Sendable, Equatable {
-  /// The loop did not run for longer than the token time-out.
+  /// The loop did not run for longer than the token time-out: nothing is known of the others until
+  /// ``resumed``, whatever views come before.
   case stalled(Duration)
-  /// After a stall the own ring's token came back: nothing had changed meanwhile.
+  /// After a stall the own ring's token came back, or another ring was formed, of which each group
+  /// that changed has had its view: what is known of the others holds again.
   case resumed
   /// After a stall it turned out that the others formed a ring without this node.
   case votedOut
