@@ -93,13 +93,20 @@ struct PaperTests {
     story.judge()
   }
 
-  /// The ring ends for `staying` with the signal before everything that is ordered.
-  private func transit(_ story: Story, staying: [Int]) {
+  /// The ring ends for `staying` with the signal before everything that is ordered; only those
+  /// `arriving` come to the next one, if others are named.
+  private func transit(
+    _ story: Story,
+    staying: [Int],
+    arriving: [Int]? = nil,
+    sequence: UInt64 = 99
+  ) {
     let nodes = staying.map { story.world.ring.stations[$0].node }
     let log = story.world.ring.rings[story.world.ring.stations[staying[0]].ring].log
     let start = staying.map { story.world.ring.stations[$0].given }.max() ?? 0
+    let ring = RingID(sequence: sequence, representative: nodes[0])
     let next = GroupsEngine.RingEvent.regular(
-      ring: RingID(sequence: 99, representative: nodes[0]),
+      ring: ring,
       members: Roster(nodes),
       cameTogether: Roster(nodes)
     )
@@ -112,9 +119,9 @@ struct PaperTests {
         )
       )
     }
-    for station in staying {
+    for station in arriving ?? staying {
       story.world.ring.stations[station].inbox =
-        ([.transitional(members: Roster(nodes))] + rest + [next]).map {
+        ([.transitional(to: ring, members: Roster(nodes))] + rest + [next]).map {
           OracleRing.Delivery(event: $0, ring: 0, place: -1, isTransitional: true)
         }
       while story.world.step(station) {}
@@ -206,6 +213,29 @@ struct PaperTests {
     #expect(story.id("g", of: p) == story.id("g", of: q))
     story.rings([0], [1])
     #expect(story.id("g", of: p) != story.id("g", of: q))
+    story.judge()
+  }
+
+  @Test("Group.Id: who was to come along, and leaves the ring once more, has other ids")
+  func idOfStranded() {
+    let story = Story(3)
+    story.rings([0, 1, 2])
+    let p = story.process("p", at: 0, in: "g")
+    let q = story.process("q", at: 1)
+    let r = story.process("r", at: 2, in: "g")
+    story.skip()
+    story.world.join("g", by: q)
+    _ = story.world.ring.order(1)
+    // For c the ring is over, and a and b have come along: to a ring that these never reach.
+    transit(story, staying: [0, 1, 2], arriving: [2], sequence: 98)
+    transit(story, staying: [0, 1])
+    #expect(story.hears(r) == ["g join q@b {p@a q@b r@c} came {p@a r@c}"])
+    #expect(
+      story.hears(p) == [
+        "g transitional", "g network {p@a q@b r@c} came {p@a}", "g transitional",
+        "g network {p@a q@b} came {p@a q@b}",
+      ]
+    )
     story.judge()
   }
 

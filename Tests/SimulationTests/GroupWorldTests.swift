@@ -18,6 +18,24 @@ struct GroupWorldTests {
     #expect(outcome.counters.delivered > 0)
   }
 
+  /// Views were numbered by the ring that is left: who was to come along and did not left it again,
+  /// with others, and gave the same ids.
+  @Test(
+    "No world breaks a rule that did",
+    arguments: [
+      1_006_586, 1_012_159, 1_026_942, 1_027_653, 1_038_233, 1_044_422, 1_047_469,
+    ]
+  )
+  func onceBroken(seed: Int) {
+    #expect(campaign.run(seed: UInt64(seed)).violation == nil)
+  }
+
+  /// A datagram held up under trouble starts a Gather long after it.
+  @Test("A world at rest has no ring in doubt", arguments: [1_014_152, 1_025_792])
+  func lateDatagrams(seed: Int) {
+    #expect(campaign.run(seed: UInt64(seed)).violation == nil)
+  }
+
   @Test("The same seed is the same world", arguments: [5, 9])
   func determinism(seed: Int) {
     let first = campaign.run(seed: UInt64(seed))

@@ -20,8 +20,9 @@ extension GroupsEngine {
   /// What the ring below hands up (spec rules A).
   package enum RingEvent: Sendable, Equatable {
     case message(OrderedMessage)
-    /// The transitional configuration: those members of the last regular one that go on together.
-    case transitional(members: Roster)
+    /// The transitional configuration: those members of the last regular one that go on together to
+    /// the ring `to`, whose regular configuration comes next.
+    case transitional(to: RingID, members: Roster)
     /// The next regular configuration; `cameTogether` are the members of the transitional one.
     case regular(ring: RingID, members: Roster, cameTogether: Roster)
   }

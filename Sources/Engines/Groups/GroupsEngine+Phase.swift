@@ -13,10 +13,10 @@ extension GroupsEngine {
       apply(message, into: &effects)
     case (.exchanging, .message(let message)):
       wait(message, into: &effects)
-    case (.settled, .transitional(let staying)):
-      part(from: staying, into: &effects)
-    case (.exchanging(let exchange), .transitional(let staying)):
-      part(from: staying, cutting: exchange, into: &effects)
+    case (.settled, .transitional(let next, let staying)):
+      part(with: staying, for: next, into: &effects)
+    case (.exchanging(let exchange), .transitional(let next, let staying)):
+      part(with: staying, for: next, cutting: exchange, into: &effects)
     case (.transitional, .transitional):
       drop(.unexpectedConfiguration)
     case (.forming, .regular(let ring, let members, _)):
@@ -25,24 +25,25 @@ extension GroupsEngine {
       install(ring, of: members, with: together, into: &effects)
     case (.settled, .regular(let ring, let members, let together)):
       // A ring that skips the transitional configuration loses nothing by having it made up.
-      part(from: together, into: &effects)
+      part(with: together, for: ring, into: &effects)
       install(ring, of: members, with: together, into: &effects)
     case (.exchanging(let exchange), .regular(let ring, let members, let together)):
-      part(from: together, cutting: exchange, into: &effects)
+      part(with: together, for: ring, cutting: exchange, into: &effects)
       install(ring, of: members, with: together, into: &effects)
     }
   }
 
   /// The transitional configuration: each group that is about to lose members says so (Group.Cut).
   private mutating func part(
-    from staying: Roster,
+    with staying: Roster,
+    for next: RingID,
     cutting exchange: Exchange? = nil,
     into effects: inout EffectQueue<Effect>
   ) {
     phase = .transitional
     let together = synced.intersection(staying).inserting(settings.me)
-    // From here on views are numbered for those alone that part from the ring together.
-    if let ring, let lowest = together.lowest { ids = ViewIDs(leaving: ring, lowest: lowest) }
+    // From here on views are numbered for those alone that go to the next ring together.
+    ids = ViewIDs(before: next, lowest: together.lowest ?? settings.me)
     if let exchange { cut(exchange, into: &effects) }
     reachable = together
     guard reachable != synced else { return }

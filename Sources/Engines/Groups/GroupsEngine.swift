@@ -45,7 +45,7 @@ package struct GroupsEngine: StateMachine {
     self.settings = settings
     synced = [settings.me]
     reachable = synced
-    ids = ViewIDs(leaving: RingID(sequence: 0, representative: settings.me), lowest: settings.me)
+    ids = ViewIDs(before: RingID(sequence: 0, representative: settings.me), lowest: settings.me)
   }
 
   /// Nothing here waits for a time: the ring below sees to progress.

@@ -60,11 +60,12 @@ extension GroupsEngine {
 
 /// Makes the ids of the views of one configuration, each once (Group.Id).
 ///
-/// A daemon is never in two rings with one sequence number. So the sequence number and the
-/// representative name a ring, and the sequence number and the lowest of those that part from it
-/// together name a transitional configuration; the mark tells the two apart.
+/// A daemon agrees to no two rings with one sequence number. So the sequence number and the
+/// representative name a ring, and the sequence number and the lowest of those that come to it
+/// together name the transitional configuration before it; the mark tells the two apart. The ring
+/// that is left would not do: who was to come along, and did not, leaves it once more with others.
 struct ViewIDs: Sendable, Equatable {
-  /// Set in the index of views that end a ring.
+  /// Set in the index of views before a ring.
   private static let transitionalMark: UInt32 = 1 << 31
   /// What carries into the origin once an index has run through its 31 bits.
   private static let carry: UInt64 = 0x9E37_79B9_7F4A_7C15
@@ -79,8 +80,8 @@ struct ViewIDs: Sendable, Equatable {
     (epoch, origin, mark) = (ring.sequence, ring.representative.digest, 0)
   }
 
-  /// The ids of those that part from a ring together, and hold the same table.
-  init(leaving ring: RingID, lowest: NodeID) {
+  /// The ids of those that are on their way to a ring together, and hold the same table.
+  init(before ring: RingID, lowest: NodeID) {
     (epoch, origin, mark) = (ring.sequence, lowest.digest, Self.transitionalMark)
   }
 

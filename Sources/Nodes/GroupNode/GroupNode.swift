@@ -303,7 +303,7 @@ extension GroupsEngine.RingEvent {
         )
       )
     case .transitional(let configuration):
-      self = .transitional(members: configuration.members)
+      self = .transitional(to: configuration.to, members: configuration.members)
     case .regular(let configuration):
       self = .regular(
         ring: configuration.ring,

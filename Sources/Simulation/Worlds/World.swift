@@ -22,6 +22,8 @@ package struct World<S: Scene> {
   var bait: Int?
   private let effects = Effects<S.Engine.Effect>()
   private var stalled: (at: Span, steps: Int) = (.zero, 0)
+  /// When the last of the datagrams arrives that were sent under trouble.
+  private var lastOfTrouble = Span.zero
 
   /// Draws a world of so many hosts.
   package init(
@@ -91,7 +93,8 @@ package struct World<S: Scene> {
     mendEverything()
     let started = world.now
     let patience = unit * 40 + .seconds(45)
-    // What seems settled may be about to change: a token may be lost already.
+    // What seems settled may be about to change: a token may be lost already, and what was held
+    // up under trouble is trouble still.
     var quiet = 0
     while violation == nil, quiet < 10 {
       guard world.now - started < patience else {
@@ -99,7 +102,7 @@ package struct World<S: Scene> {
         return
       }
       run(until: world.now + unit / 4)
-      quiet = isSettled ? quiet + 1 : 0
+      quiet = isSettled && world.now >= lastOfTrouble ? quiet + 1 : 0
     }
     guard violation == nil else { return }
     let took = (world.now - started).nanoseconds / 1_000_000
@@ -321,6 +324,7 @@ package struct World<S: Scene> {
     repeat {
       let arrival = network.arrival(from: from, to: to, at: world.now, drawing: &world.chance)
       if let arrival {
+        if world.isTroubled { lastOfTrouble = max(lastOfTrouble, arrival) }
         world.agenda.add(.arrival(parcel, from: from, to: to), at: arrival)
       } else {
         counters.lost += 1

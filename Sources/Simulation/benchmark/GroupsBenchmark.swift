@@ -174,7 +174,7 @@ private struct Hub {
   mutating func meet() {
     let ring = RingID(sequence: 2, representative: nodes[0])
     for (station, node) in nodes.enumerated() {
-      feed(.ring(.transitional(members: [node])), to: station)
+      feed(.ring(.transitional(to: ring, members: [node])), to: station)
       let next = GroupsEngine.RingEvent.regular(
         ring: ring,
         members: Roster(nodes),

@@ -92,7 +92,12 @@ extension GroupWorld {
     var places = [[Int]](repeating: [], count: count)
     for station in up { places[Int.random(in: 0..<count, using: &random)].append(station) }
     for place in places where !place.isEmpty { components.append(place) }
-    ring.reconfigure(components)
+    // Now and then a ring comes about for some of those only that agreed to it.
+    var stranded: Set<Int> = []
+    if Int.random(in: 0..<4, using: &random) == 0 {
+      stranded = Set(up.filter { _ in Int.random(in: 0..<3, using: &random) == 0 })
+    }
+    ring.reconfigure(components, stranding: stranded)
   }
 
   private mutating func stop(_ station: Int) {

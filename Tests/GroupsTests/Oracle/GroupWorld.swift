@@ -87,14 +87,14 @@ struct GroupWorld {
     guard engines[station] != nil, !ring.stations[station].inbox.isEmpty else { return false }
     let delivery = ring.stations[station].inbox.removeFirst()
     switch delivery.event {
-    case .transitional(let staying):
+    case .transitional(let next, let staying):
       let lost = engines[station]?.syncedSet.subtracting(staying) ?? .empty
       losing[station] = losing[station].union(lost)
       let from = RingID(
         sequence: UInt64(truncatingIfNeeded: delivery.ring),
         representative: Self.nodes[0]
       )
-      checker.hop(GroupChecker.Hop(from: from, staying: staying), at: station)
+      checker.hop(GroupChecker.Hop(from: from, to: next, staying: staying), at: station)
     case .message, .regular: break
     }
     let due = expectedNow(delivery.event, at: station)

@@ -43,8 +43,10 @@ struct OracleRing {
     var inbox: [Delivery] = []
     /// The highest ring sequence it knows; kept over a crash.
     var sequence: UInt64 = 0
-    /// Names all transitional configurations it went through, in order.
-    var path: [String] = []
+    /// Whether it has left its ring's operation, and was not taken along by those that did.
+    var isStranded = false
+
+    var isInRing: Bool { isUp && ring >= 0 && !isStranded }
   }
 
   var stations: [Station]
@@ -60,9 +62,7 @@ struct OracleRing {
 
   /// Puts the oldest waiting message of a daemon into its ring's order.
   mutating func order(_ station: Int) -> Bool {
-    guard stations[station].isUp, stations[station].ring >= 0,
-      !stations[station].waiting.isEmpty
-    else { return false }
+    guard stations[station].isInRing, !stations[station].waiting.isEmpty else { return false }
     let next = stations[station].waiting.removeFirst()
     rings[stations[station].ring].log.append(
       Entry(sender: station, service: next.service, payload: next.payload)
@@ -72,7 +72,7 @@ struct OracleRing {
 
   /// Gives a daemon the next message of its ring.
   mutating func give(_ station: Int) -> Bool {
-    guard stations[station].isUp, stations[station].ring >= 0 else { return false }
+    guard stations[station].isInRing else { return false }
     let ring = stations[station].ring
     guard stations[station].given < rings[ring].log.count else { return false }
     let place = stations[station].given
@@ -86,11 +86,14 @@ struct OracleRing {
     stations[station].ring = -1
     stations[station].waiting = []
     stations[station].inbox = []
-    stations[station].path = []
+    stations[station].isStranded = false
   }
 
   /// Puts daemons that are up into new rings, one per component; others must not be named.
-  mutating func reconfigure(_ components: [[Int]]) {
+  ///
+  /// Those to be stranded agree to the new rings and never come to them: the others, who count on
+  /// them, cannot tell. They stay at the end of the ring they are in until they are named again.
+  mutating func reconfigure(_ components: [[Int]], stranding stranded: Set<Int> = []) {
     let before = stations.map(\.ring)
     for component in components {
       let sequence = (component.map { stations[$0].sequence }.max() ?? 0) + 1
@@ -99,10 +102,14 @@ struct OracleRing {
       let id = RingID(sequence: sequence, representative: stations[lowest].node)
       rings.append(Configuration(id: id, members: members))
       let next = rings.count - 1
+      for member in members {
+        stations[member].sequence = sequence
+        stations[member].isStranded = stranded.contains(member)
+      }
       for old in Set(members.map { before[$0] }).sorted() where old >= 0 {
         finish(old, by: members.filter { before[$0] == old }, goingTo: next)
       }
-      for member in members where before[member] < 0 {
+      for member in members where before[member] < 0 && !stations[member].isStranded {
         install(next, at: member, together: [member])
       }
     }
@@ -125,14 +132,15 @@ struct OracleRing {
         hasHole = true
       }
     }
-    let roster = Roster(group.map { stations[$0].node })
-    let name = "\(rings[ring].id) \(roster)"
-    for member in group {
+    let event = GroupsEngine.RingEvent.transitional(
+      to: rings[next].id,
+      members: Roster(group.map { stations[$0].node })
+    )
+    for member in group where !stations[member].isStranded {
       while stations[member].given < regularEnd { _ = give(member) }
       stations[member].inbox.append(
-        Delivery(event: .transitional(members: roster), ring: ring, place: -1, isTransitional: true)
+        Delivery(event: event, ring: ring, place: -1, isTransitional: true)
       )
-      stations[member].path.append(name)
       for place in rest { push(entry: place, of: ring, to: member, isTransitional: true) }
       install(next, at: member, together: group)
     }
@@ -142,7 +150,6 @@ struct OracleRing {
     let configuration = rings[ring]
     stations[station].ring = ring
     stations[station].given = 0
-    stations[station].sequence = configuration.id.sequence
     let event = GroupsEngine.RingEvent.regular(
       ring: configuration.id,
       members: Roster(configuration.members.map { stations[$0].node }),

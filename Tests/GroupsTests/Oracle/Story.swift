@@ -18,8 +18,8 @@ final class Story {
   }
 
   /// Puts daemons into rings and lets everything be heard.
-  func rings(_ components: [Int]...) {
-    world.ring.reconfigure(components)
+  func rings(_ components: [Int]..., stranding stranded: Set<Int> = []) {
+    world.ring.reconfigure(components, stranding: stranded)
     world.settle()
   }
 

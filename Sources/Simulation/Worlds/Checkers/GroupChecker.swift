@@ -47,9 +47,12 @@ package struct GroupChecker: Sendable {
   /// A transitional configuration that a daemon went through.
   package struct Hop: Sendable, Equatable {
     let from: RingID
+    let to: RingID
     let staying: Roster
 
-    package init(from: RingID, staying: Roster) { (self.from, self.staying) = (from, staying) }
+    package init(from: RingID, to: RingID, staying: Roster) {
+      (self.from, self.to, self.staying) = (from, to, staying)
+    }
   }
 
   package private(set) var violations: [Violation] = []

@@ -6,6 +6,7 @@ package import FailoverNode
 package import GroupModel
 package import GroupNode
 package import Machine
+internal import Ring
 package import RingWire
 
 /// Everything that a fail-over daemon runs, but for its shells: ring, group and fail-over.
@@ -48,6 +49,9 @@ package struct FailoverMachine: StateMachine {
   }
 
   package var status: FailoverEngine.Status { failover.status }
+
+  /// Whether the ring is installed and not in doubt.
+  package var isOperational: Bool { node.phaseName == .operational }
 
   package var nextDeadline: Instant? {
     switch (node.nextDeadline, failoverDeadline) {

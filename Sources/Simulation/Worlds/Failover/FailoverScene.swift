@@ -400,7 +400,9 @@ package struct FailoverScene: Scene {
   }
 
   package func isSettled(_ live: HostSet, in world: borrowing Surroundings<Errand>) -> Bool {
-    checker.commonView(of: live) != nil && disorder(among: live) == nil
+    checker.commonView(of: live) != nil
+      && live.allSatisfy { places[$0]?.pointer.pointee.isOperational == true }
+      && disorder(among: live) == nil
   }
 
   /// What is not as it must be at rest.

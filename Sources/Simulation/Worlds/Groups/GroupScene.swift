@@ -215,7 +215,7 @@ package struct GroupScene: Scene {
       switch delivery {
       case .message(let message): order(message, at: host)
       case .transitional(let change):
-        let hop = GroupChecker.Hop(from: change.from, staying: change.members)
+        let hop = GroupChecker.Hop(from: change.from, to: change.to, staying: change.members)
         checker.hop(hop, at: host)
         stations[host].isTransitional = true
         stations[host].losing = stations[host].losing.union(
@@ -247,7 +247,7 @@ package struct GroupScene: Scene {
   package mutating func calm(in world: inout Surroundings<Errand>) {}
 
   package func isSettled(_ live: HostSet, in world: borrowing Surroundings<Errand>) -> Bool {
-    watch.checker.commonRing(of: live) != nil && hasWhatWasAsked
+    watch.isSettled(live) && hasWhatWasAsked
   }
 
   package mutating func settled(_ live: HostSet, in world: inout Surroundings<Errand>) {
@@ -267,7 +267,7 @@ package struct GroupScene: Scene {
   }
 
   package mutating func unsettled(_ live: HostSet, in world: inout Surroundings<Errand>) {
-    guard watch.checker.commonRing(of: live) != nil else { return watch.unsettled(live) }
+    guard watch.isSettled(live) else { return watch.unsettled(live) }
     judge(live)
     checker.report(.groupsEventually, "not all that processes asked for has come true")
   }

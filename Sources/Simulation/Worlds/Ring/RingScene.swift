@@ -174,7 +174,7 @@ extension RingScene {
   package mutating func calm(in world: inout Surroundings<Errand>) {}
 
   package func isSettled(_ live: HostSet, in world: borrowing Surroundings<Errand>) -> Bool {
-    watch.checker.commonRing(of: live) != nil
+    watch.isSettled(live)
   }
 
   package mutating func settled(_ live: HostSet, in world: inout Surroundings<Errand>) {

@@ -169,10 +169,16 @@ package struct RingWatch: Sendable {
 
   mutating func settled(_ live: HostSet) { finalRing = checker.commonRing(of: live) }
 
+  /// Whether these hosts, and nobody else, are in one ring, and none of them is about to leave it.
+  func isSettled(_ live: HostSet) -> Bool {
+    checker.commonRing(of: live) != nil && live.allSatisfy { phases[$0] == .operational }
+  }
+
   mutating func unsettled(_ live: HostSet) {
     report(
       .eventually,
-      "\(cast.text(live)) have come to no common configuration: \(checker.describeRings(of: live))"
+      "\(cast.text(live)) have come to no common configuration to stay in: "
+        + checker.describeRings(of: live)
     )
   }
 }
