@@ -94,6 +94,41 @@ struct wack_ucred {
   uint32_t gid;
 };
 
+enum { wack_udp = 17, wack_udp_segment = 103, wack_udp_gro = 104, wack_control_size = 64 };
+
+// Sends what `data` holds to one address as datagrams of `segment` bytes each; the last may be shorter.
+static inline ssize_t wack_send_segments(int fd, const void *data, size_t length, uint16_t segment,
+                                         const struct sockaddr *address, socklen_t size) {
+  struct iovec slice = {.iov_base = (void *)data, .iov_len = length};
+  union {
+    struct cmsghdr header;
+    char space[CMSG_SPACE(sizeof(uint16_t))];
+  } control;
+  memset(&control, 0, sizeof control);
+  control.header.cmsg_level = wack_udp;
+  control.header.cmsg_type = wack_udp_segment;
+  control.header.cmsg_len = CMSG_LEN(sizeof segment);
+  memcpy(CMSG_DATA(&control.header), &segment, sizeof segment);
+  struct msghdr message = {.msg_name = (void *)address,
+                           .msg_namelen = size,
+                           .msg_iov = &slice,
+                           .msg_iovlen = 1,
+                           .msg_control = &control,
+                           .msg_controllen = sizeof control};
+  return sendmsg(fd, &message, wack_send_flags);
+}
+// The length of the datagrams that were received as one, or 0.
+static inline int wack_segment_size(const struct wack_mmsghdr *message) {
+  struct msghdr *header = (struct msghdr *)&message->header;
+  for (struct cmsghdr *item = CMSG_FIRSTHDR(header); item; item = CMSG_NXTHDR(header, item)) {
+    int size;
+    if (item->cmsg_level != wack_udp || item->cmsg_type != wack_udp_gro) continue;
+    if (item->cmsg_len < CMSG_LEN(sizeof size)) continue;
+    memcpy(&size, CMSG_DATA(item), sizeof size);
+    return size;
+  }
+  return 0;
+}
 static inline long wack_recvmmsg(int fd, struct wack_mmsghdr *messages, unsigned int count) {
   return syscall(SYS_recvmmsg, fd, messages, count, MSG_DONTWAIT, NULL);
 }

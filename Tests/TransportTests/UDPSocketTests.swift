@@ -84,6 +84,60 @@ struct UDPSocketTests {
     #expect(order == (0..<200).map { UInt8($0) })
   }
 
+  @Test("Whoever asks for more while it is handed something gets all, once and in order")
+  func nestedDrain() throws {
+    let a = try UDPSocket(bind: loopback())
+    let b = try UDPSocket(bind: loopback())
+    for index in 0..<100 { #expect(a.send([UInt8(index)], to: b.local) == nil) }
+    var order: [UInt8] = []
+    b.drain { bytes, _ in
+      order += bytes
+      guard bytes == [3] || bytes == [60] else { return }
+      b.receive(limit: 20) { bytes, _ in order += bytes }
+    }
+    #expect(order == (0..<100).map { UInt8($0) })
+  }
+
+  @Test("Datagrams that are sent together arrive one by one", arguments: ["127.0.0.1", "::1"])
+  func together(address: String) throws {
+    let a = try UDPSocket(bind: loopback(address))
+    let b = try UDPSocket(bind: loopback(address))
+    let lengths: [[Int]] = [
+      [1_400, 1_400, 1_400, 90], [90, 1_400, 1_400], [0, 0, 5, 5, 5, 0], [7],
+      Array(repeating: 1_000, count: 200), [60_000, 60_000, 3],
+    ]
+    for lengths in lengths {
+      let datagrams = lengths.enumerated().map { place, length in
+        [UInt8](repeating: UInt8(truncatingIfNeeded: place), count: length)
+      }
+      let before = a.statistics
+      a.send(datagrams, to: b.local)
+      let received = collect(b, count: datagrams.count)
+      #expect(received.map(\.0) == datagrams)
+      #expect(received.allSatisfy { $0.1 == a.local })
+      #expect(a.statistics.sent - before.sent == datagrams.count)
+      #expect(a.statistics.bytesSent - before.bytesSent == lengths.reduce(0, +))
+    }
+  }
+
+  @Test(
+    "What is too long for a frame goes one by one, and only that",
+    .enabled(if: Namespace.isAllowed, "needs root")
+  )
+  func togetherTooLong() throws {
+    let namespace = try Namespace.enter()
+    defer { namespace.leave() }
+    try Namespace.ip("link set lo mtu 1500")
+    let a = try UDPSocket(bind: loopback())
+    for length in [2_000, 1_400, 1_472, 1_473] {
+      let datagrams = (0..<5).map { [UInt8](repeating: $0, count: length) }
+      a.send(datagrams, to: a.local)
+      let isWhole = collect(a, count: 5).map(\.0) == datagrams
+      #expect(isWhole, "\(length) bytes")
+    }
+    #expect(a.statistics.sent == 20)
+  }
+
   @Test("What cannot be sent is counted by reason and harms nothing")
   func failures() throws {
     let a = try UDPSocket(bind: loopback())

@@ -20,20 +20,22 @@ def main() -> int:
         return 2
     if options.what == "failover":
         return _failover(options)
-    plan = ring.Plan(
-        rounds=options.rounds,
-        peers=options.peers,
-        sizes=options.sizes,
-        seconds=options.seconds,
-        senders=options.senders,
-        service=options.service,
-    )
     try:
-        peers.prepare()
-        for name in options.measure:
-            table = ring.MEASUREMENTS[name](plan)
-            print(f"\n{name}: median (least..greatest) of {plan.rounds} rounds, load {os.getloadavg()[0]:.1f}")
-            print(table.text(options.reference) + "\n", flush=True)
+        peers.prepare("ringbench" if options.what == "ring" else "spreadd")
+        for service in options.services:
+            plan = ring.Plan(
+                rounds=options.rounds,
+                peers=options.peers,
+                sizes=options.sizes,
+                seconds=options.seconds,
+                senders=options.senders,
+                service=service,
+            )
+            for name in options.measure:
+                table = ring.MEASUREMENTS[name](plan)
+                load = os.getloadavg()[0]
+                print(f"\n{name}, {service}: median (least..greatest) of {plan.rounds} rounds, load {load:.1f}")
+                print(table.text(options.reference) + "\n", flush=True)
     except (CommandFailed, ring.Disorder) as failure:
         print(f"scripts/bench: {failure}", file=sys.stderr)
         return 1
@@ -57,19 +59,30 @@ def _options() -> argparse.Namespace:
         prog="scripts/bench", description="Measure the programs against their peers, in network namespaces."
     )
     what = parser.add_subparsers(dest="what", required=True)
-    sub = what.add_parser(
-        "ring",
-        help="ordered multicast against corosync CPG, three members",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    sub.add_argument("--measure", nargs="+", choices=ring.MEASUREMENTS, default=["throughput", "latency", "idle"])
-    sub.add_argument("--peers", nargs="+", choices=ring.PEERS, default=["ring", "ring-sealed", "corosync", "corosync-rt"])
-    sub.add_argument("--reference", choices=ring.PEERS, default="corosync", help="what ratios are against")
-    sub.add_argument("--rounds", type=int, default=5)
-    sub.add_argument("--seconds", type=float, default=2.0, help="length of each measurement")
-    sub.add_argument("--sizes", nargs="+", type=int, default=[100, 250, 1350, 8000], help="payloads in bytes")
-    sub.add_argument("--senders", type=int, choices=(1, 2, 3), default=3)
-    sub.add_argument("--service", choices=("agreed", "safe"), default="agreed")
+    ordered = {
+        "ring": (
+            "ordered multicast by the ring against corosync CPG, three members",
+            ["throughput", "latency", "idle"],
+            ["ring", "ring-sealed", "corosync", "corosync-rt"],
+        ),
+        "spreadd": (
+            "ordered multicast by clients of three daemons against corosync CPG",
+            ["throughput", "latency", "sessions"],
+            ["spreadd", "corosync"],
+        ),
+    }
+    for name, (explanation, measured, compared) in ordered.items():
+        sub = what.add_parser(
+            name, help=explanation, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        )
+        sub.add_argument("--measure", nargs="+", choices=ring.MEASUREMENTS, default=measured)
+        sub.add_argument("--peers", nargs="+", choices=ring.PEERS, default=compared)
+        sub.add_argument("--reference", choices=ring.PEERS, default="corosync", help="what ratios are against")
+        sub.add_argument("--rounds", type=int, default=5)
+        sub.add_argument("--seconds", type=float, default=2.0, help="length of each measurement")
+        sub.add_argument("--sizes", nargs="+", type=int, default=[100, 250, 1350, 8000], help="payloads in bytes")
+        sub.add_argument("--senders", type=int, choices=(1, 2, 3), default=3)
+        sub.add_argument("--services", nargs="+", choices=("agreed", "safe"), default=["agreed"])
     fault = what.add_parser(
         "failover",
         help="what each fault costs a client of an address, three members; needs the release build",

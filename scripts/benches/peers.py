@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is measured: three members of one ring in three namespaces, ours or corosync's.
 
-Each member is a program that takes commands on its standard input and prints JSON objects. Ours is the
-daemon's engine and sender in one process; corosync has a daemon and a client process per member.
+Each member is a program that takes commands on its standard input and prints JSON objects. The ring's is the
+daemon's engine and sender in one process; spreadd and corosync have a daemon and a client process per member.
 """
 
 from __future__ import annotations
@@ -101,6 +101,10 @@ class Member:
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-5:])
 
 
+Begin = Callable[[Network, Path], list[Member]]
+"""Starts the members of one cluster on the hosts of a network, their files below a folder."""
+
+
 class Cluster:
     """Three members on one bridge, in one ring."""
 
@@ -120,7 +124,7 @@ class Cluster:
 
 def ring(
     *prefix: str, profile: str = "lan", cipher: str | None = None, multicast: bool = False
-) -> Callable[[Network, Path], list[Member]]:
+) -> Begin:
     """Our ring, started through `prefix` (such as chrt)."""
 
     def begin(network: Network, directory: Path) -> list[Member]:
@@ -129,10 +133,7 @@ def ring(
         if multicast:
             options.append(f"--multicast=239.77.0.1%{INTERFACE}")
         if cipher:
-            key = directory / "key"
-            key.touch(mode=0o600)
-            key.write_text(f"key 1 {cipher} {SECRET}\n")
-            options.append(f"--key={key}")
+            options.append(f"--key={_key(directory, cipher)}")
         program = [*prefix, str(ROOT / ".build/release/ringbench")]
         return [
             Member(host, host.command(*program, f"--node={host.name}", *options), directory / host.name)
@@ -142,7 +143,52 @@ def ring(
     return begin
 
 
-def corosync(real_time: bool, cipher: str = "none") -> Callable[[Network, Path], list[Member]]:
+def spreadd(profile: str = "lan", cipher: str | None = None) -> Begin:
+    """Our daemon, with a client of the Spread protocol on its unix socket."""
+
+    def begin(network: Network, directory: Path) -> list[Member]:
+        key = _key(directory, cipher) if cipher else "none"
+        daemons = "".join(f"    {host.name} {host.address}\n" for host in network.hosts.values())
+        members = []
+        for position, host in enumerate(network.hosts.values()):
+            own = directory / f"{host.name}.d"
+            own.mkdir()
+            conf = own / "spread.conf"
+            lines = [
+                f"Spread_Segment 10.77.0.255:4803 {{\n{daemons}}}",
+                f"Key = {key}",
+                f"Profile = {profile}",
+                f"UnixSocket = {own / 'socket'}",
+                f"ControlSocket = {own / 'control'}",
+                f"StateDir = {own / 'state'}",
+                f"RuntimeDir = {own}",
+                "DaemonUser = root",
+                "DaemonGroup = root",
+                # Three windows of 1000 messages may wait for a client that is starved of its core.
+                "MaxSessionMessages = 10000",
+            ]
+            conf.write_text("\n".join(lines) + "\n")
+            log = directory / host.name
+            program = [str(ROOT / ".build/release/spreadd"), "-f", "-n", host.name, "-c", str(conf)]
+            with log.open("ab") as errors:
+                daemon = start(host.command(*program), errors.fileno())
+            client = [str(FOLDER / "spread"), str(position), str(own / "socket")]
+            member = Member(host, host.command(*client), log)
+            member.daemon = daemon.pid
+            members.append(member)
+        return members
+
+    return begin
+
+
+def _key(directory: Path, cipher: str) -> Path:
+    key = directory / "key"
+    key.touch(mode=0o600)
+    key.write_text(f"key 1 {cipher} {SECRET}\n")
+    return key
+
+
+def corosync(real_time: bool, cipher: str = "none") -> Begin:
     """Corosync with knet and its default timers; each daemon has its own /run, /dev/shm and state."""
 
     def begin(network: Network, directory: Path) -> list[Member]:
@@ -183,7 +229,7 @@ def corosync(real_time: bool, cipher: str = "none") -> Callable[[Network, Path],
 
 
 @contextlib.contextmanager
-def cluster(begin: Callable[[Network, Path], list[Member]]) -> Iterator[Cluster]:
+def cluster(begin: Begin) -> Iterator[Cluster]:
     """Three members that have formed one ring; all of it is removed afterwards."""
     identity, directory = lifetime.create()
     try:
@@ -197,10 +243,10 @@ def cluster(begin: Callable[[Network, Path], list[Member]]) -> Iterator[Cluster]
         lifetime.remove(identity)
 
 
-def prepare() -> None:
-    """Builds our program and the client of corosync, which is installed if it is missing."""
-    if run_group([*release_command("ringbench"), "-j", "2"], cwd=ROOT) != 0:
-        raise CommandFailed("ringbench cannot be built")
+def prepare(product: str) -> None:
+    """Builds our program and the clients, and installs corosync if it is missing."""
+    if run_group([*release_command(product), "-j", "2"], cwd=ROOT) != 0:
+        raise CommandFailed(f"{product} cannot be built")
     missing = [
         name
         for name in PACKAGES
@@ -213,8 +259,10 @@ def prepare() -> None:
         if run_group(command, env=environment) != 0:
             raise CommandFailed("corosync cannot be installed")
     FOLDER.mkdir(parents=True, exist_ok=True)
-    source = Path(__file__).with_name("cpg.c")
-    run("cc", "-O2", "-Wall", "-Wextra", "-Werror", "-o", str(FOLDER / "cpg"), str(source), "-lcpg")
+    for name, libraries in {"cpg": ["-lcpg"], "spread": []}.items():
+        source = Path(__file__).with_name(f"{name}.c")
+        options = ["-O2", "-Wall", "-Wextra", "-Werror", "-o", str(FOLDER / name)]
+        run("cc", *options, str(source), *libraries)
 
 
 def _await_mounts(pid: int) -> None:

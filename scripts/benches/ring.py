@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ordered multicast: our ring and corosync CPG, three members on one machine.
+"""Ordered multicast: our ring, alone or as a daemon, and corosync CPG, three members on one machine.
 
 Rounds are interleaved: each round measures every peer once, so that what else the machine does falls on all.
 """
@@ -18,7 +18,7 @@ from typing import Callable, Iterator
 from lab.process import start
 
 from .figures import Table
-from .peers import Cluster, Result, cluster, corosync, ring
+from .peers import Cluster, Result, cluster, corosync, ring, spreadd
 
 PEERS = {
     "ring": ring(),
@@ -28,6 +28,9 @@ PEERS = {
     "ring-multicast-sealed": ring(multicast=True, cipher="aes-256-gcm"),
     "ring-chacha": ring(cipher="chacha20-poly1305"),
     "ring-fast": ring(profile="fast"),
+    "spreadd": spreadd(),
+    "spreadd-sealed": spreadd(cipher="aes-256-gcm"),
+    "spreadd-fast": spreadd(profile="fast"),
     "corosync": corosync(real_time=False),
     "corosync-rt": corosync(real_time=True),
     "corosync-sealed": corosync(real_time=False, cipher="aes256"),
@@ -110,6 +113,33 @@ def latency(plan: Plan, rate: int = 100) -> Table:
                 table.add("remote median us", max(r["median"] for r in remote) / 1e3, **where)
                 table.add("remote p99 us", max(r["p99"] for r in remote) / 1e3, **where)
                 table.add("daemon CPU %", 100 * sum(used) / len(used) / lasted, **where)
+    return table
+
+
+def sessions(plan: Plan, count: int = 1_000) -> Table:
+    """What further sessions at one daemon cost: opening them, the rate of others beside them, and a message to all."""
+    table = Table()
+    for round_number in range(plan.rounds):
+        for groups in (count, 1):
+            with cluster(spreadd()) as made:
+                where = dict(peer="spreadd", size=groups, round=round_number)
+                first = made.members[0]
+                before = first.anonymous_memory()
+                first.tell(f"crowd {count} {groups}")
+                opened = first.expect(lambda said: said["event"] == "crowd", 60)
+                table.add("open us/session", opened["nanoseconds"] / 1e3 / count, **where)
+                number = next(_runs)
+                time.sleep(0.5)
+                table.add("RssAnon KiB/session", (first.anonymous_memory() - before) / count, **where)
+                made.tell(f"flood {number} {plan.service} 1350 3 300 {round(plan.seconds * 1000)}", 3)
+                results = _results(made, number, plan.seconds + 60)
+                table.add("messages/s beside", min(r["messages"] / (r["nanoseconds"] / 1e9) for r in results), **where)
+                if groups == 1:
+                    number, messages = next(_runs), round(plan.seconds * 50)
+                    first.tell(f"spray {number} 100 {messages}")
+                    done = first.expect(lambda said: said["event"] == "sprayed" and said["run"] == number, 60)
+                    table.add("message to all us", done["median"] / 1e3, **where)
+                    table.add("deliveries/s", count * messages / (done["nanoseconds"] / 1e9), **where)
     return table
 
 
@@ -198,6 +228,7 @@ def _busy_cores() -> Iterator[None]:
 MEASUREMENTS: dict[str, Callable[[Plan], Table]] = {
     "throughput": throughput,
     "latency": latency,
+    "sessions": sessions,
     "idle": idle,
     "membership": membership,
     "stability": stability,

@@ -93,6 +93,8 @@ package struct GroupNode: StateMachine {
   // Reused between events; empty outside a call, but for the resident's connection at the start.
   private var ringEffects = EffectQueue<RingEngine.Effect>()
   private var groupEffects = EffectQueue<GroupsEngine.Effect>()
+  private var ringBatch: [RingEngine.Effect] = []
+  private var groupBatch: [GroupsEngine.Effect] = []
   /// Whether to note what ``takeSightings()`` gives; for checkers.
   package var isWatched = false
   private var sightings: [Seen] = []
@@ -192,17 +194,23 @@ package struct GroupNode: StateMachine {
   /// Lets each engine hear what the other said, until both are silent.
   private mutating func route(at now: Instant, into effects: inout EffectQueue<Effect>) {
     routeGroups(at: now, into: &effects)
+    // What is passed on adds to the queue, and not to the batch.
+    var batch = ringBatch
+    ringBatch = []
     repeat {
-      for effect in ringEffects.takeAll() {
+      ringEffects.take(into: &batch)
+      for effect in batch {
         pass(effect, at: now, into: &effects)
         // What is told to processes keeps its place among the ring's other effects.
         routeGroups(at: now, into: &effects)
         endDoubt(into: &effects)
       }
+      batch.removeAll(keepingCapacity: true)
       submit(at: now, before: effects.effects.count)
       depart(at: now)
       routeGroups(at: now, into: &effects)
     } while !ringEffects.isEmpty
+    ringBatch = batch
   }
 
   private mutating func pass(
@@ -243,7 +251,11 @@ package struct GroupNode: StateMachine {
   }
 
   private mutating func routeGroups(at now: Instant, into effects: inout EffectQueue<Effect>) {
-    for effect in groupEffects.takeAll() {
+    guard !groupEffects.isEmpty else { return }
+    var batch = groupBatch
+    groupBatch = []
+    groupEffects.take(into: &batch)
+    for effect in batch {
       switch effect {
       case .submit(let service, let payload):
         waiting.append(Submission(service: service, payload: payload))
@@ -256,6 +268,8 @@ package struct GroupNode: StateMachine {
       case .note(let note): effects.append(.groupsNote(note))
       }
     }
+    batch.removeAll(keepingCapacity: true)
+    groupBatch = batch
   }
 
   /// Gives the ring what it has room for.

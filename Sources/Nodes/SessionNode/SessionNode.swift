@@ -54,6 +54,8 @@ package struct SessionNode: StateMachine {
   // Reused between events; empty outside a call.
   private var nodeEffects = EffectQueue<GroupNode.Effect>()
   private var clientEffects = EffectQueue<SessionsEngine.Effect>()
+  private var nodeBatch: [GroupNode.Effect] = []
+  private var clientBatch: [SessionsEngine.Effect] = []
   private var delivery: Delivery?
 
   /// - Parameters:
@@ -136,12 +138,20 @@ package struct SessionNode: StateMachine {
 
   /// Lets each side hear what the other said, until both are silent.
   private mutating func route(at now: Instant, into effects: inout EffectQueue<Effect>) {
+    // What is passed on adds to the queues, and not to the batches.
+    var (fromNode, fromClients) = (nodeBatch, clientBatch)
+    (nodeBatch, clientBatch) = ([], [])
     repeat {
-      for effect in nodeEffects.takeAll() { pass(effect, at: now, into: &effects) }
+      nodeEffects.take(into: &fromNode)
+      for effect in fromNode { pass(effect, at: now, into: &effects) }
+      fromNode.removeAll(keepingCapacity: true)
       deliver(at: now)
       releaseNames(at: now)
-      for effect in clientEffects.takeAll() { pass(effect, at: now, into: &effects) }
+      clientEffects.take(into: &fromClients)
+      for effect in fromClients { pass(effect, at: now, into: &effects) }
+      fromClients.removeAll(keepingCapacity: true)
     } while !nodeEffects.isEmpty || !clientEffects.isEmpty
+    (nodeBatch, clientBatch) = (fromNode, fromClients)
   }
 
   private mutating func pass(

@@ -44,6 +44,7 @@ package final class EmbeddedRing: GroupConnection {
     (self.noted, self.groupsNoted) = (noted, groupsNoted)
     let driver = Driver(node) { [unowned self] in perform($0) }
     self.driver = driver
+    driver.settled = { link.flush() }
     driver.schedule(on: loop)
     loop.addAlarm(
       next: { [unowned self] in held.isEmpty ? nil : heldSince },

@@ -60,6 +60,10 @@ package final class PacketLink {
   /// same; `nil` where they are not.
   private var boots: BootRegister?
   private var counter: UInt64 = 0
+  /// What goes out with the next ``flush()``: for each of ``peers``, and last for the group.
+  private var outboxes: [[[UInt8]]]
+  /// Which of ``outboxes`` hold something, in the order in which that came.
+  private var filled: [Int] = []
 
   /// Told when others were told that this run of the member is dead, and do not listen to it any more.
   package var reportedDead: () -> Void = {} {
@@ -103,6 +107,7 @@ package final class PacketLink {
       (groupSocket, self.group) = (nil, nil)
     }
     peers = members.filter { $0.node != me }
+    outboxes = Array(repeating: [], count: peers.count + 1)
     (self.me, self.cluster, self.boot, self.sealer) = (me, cluster, boot, sealer)
     boots = obituaries && sealer == nil ? BootRegister() : nil
   }
@@ -148,21 +153,39 @@ package final class PacketLink {
     try sealer?.replace(keys: keys)
   }
 
-  /// Sends to one member; a node that is not configured is not sent to.
+  /// Sends to one member with the next ``flush()``; a node that is not configured is not sent to.
   package func send(_ packet: Packet, to node: NodeID) {
-    guard let peer = peers.first(where: { $0.node == node }) else { return }
-    socket.send(encode(packet), to: peer.endpoint)
+    guard let place = peers.firstIndex(where: { $0.node == node }) else { return }
+    put(encode(packet), in: place)
   }
 
-  /// Sends to those of the members that are configured, this node excepted.
+  /// Sends with the next ``flush()`` to those of the members that are configured, this node excepted.
   package func send(_ packet: Packet, to roster: Roster) {
     let datagram = encode(packet)
-    if let group {
+    if group != nil {
       // Members that are not meant drop it by its ring.
-      socket.send(datagram, to: group)
+      put(datagram, in: peers.count)
       return
     }
-    for peer in peers where roster.contains(peer.node) { socket.send(datagram, to: peer.endpoint) }
+    for place in peers.indices where roster.contains(peers[place].node) { put(datagram, in: place) }
+  }
+
+  private func put(_ datagram: [UInt8], in place: Int) {
+    if outboxes[place].isEmpty { filled.append(place) }
+    outboxes[place].append(datagram)
+  }
+
+  /// Gives the kernel what was sent, for each member in its order.
+  ///
+  /// To be called when all that follows from an event has been sent (``Driver/settled``): what goes to
+  /// the same member then goes together.
+  package func flush() {
+    for place in filled {
+      let endpoint = place < peers.count ? peers[place].endpoint : group
+      if let endpoint { socket.send(outboxes[place], to: endpoint) }
+      outboxes[place].removeAll(keepingCapacity: true)
+    }
+    filled.removeAll(keepingCapacity: true)
   }
 
   /// The datagram by which a guardian tells the others that this run has died; `nil` where they

@@ -87,6 +87,7 @@ final class Daemon {
     )
     let driver = Driver(node) { [unowned self] in perform($0) }
     self.driver = driver
+    driver.settled = { [link] in link.flush() }
     driver.schedule(on: loop)
     stored = { [unowned self] in feed(.stored(bound: $0)) }
     signals = try SignalWatcher(on: loop) { [unowned self] in take($0) }

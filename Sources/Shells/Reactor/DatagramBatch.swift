@@ -20,6 +20,10 @@ package final class DatagramBatch {
   private let sources = UnsafeMutableBufferPointer<sockaddr_storage>.allocate(capacity: count)
   private let slices = UnsafeMutableBufferPointer<iovec>.allocate(capacity: count)
   private let messages = UnsafeMutableBufferPointer<wack_mmsghdr>.allocate(capacity: count)
+  private let controls = UnsafeMutableRawBufferPointer.allocate(
+    byteCount: count * wack_control_size,
+    alignment: 16
+  )
 
   package init() {
     sources.initialize(repeating: sockaddr_storage())
@@ -33,6 +37,9 @@ package final class DatagramBatch {
       messages[index].header.msg_name = UnsafeMutableRawPointer(
         sources.baseAddress?.advanced(by: index)
       )
+      messages[index].header.msg_control = controls.baseAddress?.advanced(
+        by: index * wack_control_size
+      )
     }
   }
 
@@ -41,6 +48,16 @@ package final class DatagramBatch {
     sources.deallocate()
     slices.deallocate()
     messages.deallocate()
+    controls.deallocate()
+  }
+
+  /// Lets the kernel hand over several datagrams of one sender and length as one (``segment(_:)``);
+  /// returns whether it does.
+  package static func joinDatagrams(of socket: borrowing Descriptor) -> Bool {
+    var on: CInt = 1
+    let size = socklen_t(MemoryLayout<CInt>.size)
+    let (level, name) = (CInt(wack_udp), CInt(wack_udp_gro))
+    return setsockopt(socket.rawValue, level, name, &on, size) == 0
   }
 
   /// Reads at most `limit` waiting datagrams; 0 when none waits.
@@ -51,6 +68,7 @@ package final class DatagramBatch {
     let wanted = max(1, min(limit, Self.count))
     for index in 0..<wanted {
       messages[index].header.msg_namelen = socklen_t(MemoryLayout<sockaddr_storage>.size)
+      messages[index].header.msg_controllen = wack_control_size
     }
     while true {
       let result = wack_recvmmsg(socket.rawValue, messages.baseAddress, UInt32(wanted))
@@ -61,6 +79,13 @@ package final class DatagramBatch {
       default: throw SystemError("receive datagrams", .last)
       }
     }
+  }
+
+  /// How long the datagrams are, but for the last, that came as the one at this place of the last
+  /// batch; `nil` if it is one.
+  package func segment(_ index: Int) -> Int? {
+    let size = Int(wack_segment_size(&messages[index]))
+    return size > 0 ? size : nil
   }
 
   /// The bytes of one datagram of the last batch, valid until the next.

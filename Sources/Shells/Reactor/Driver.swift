@@ -17,6 +17,8 @@ package final class Driver<Engine: StateMachine> {
   private var busy = false
   private let clock: () -> Instant
   private let perform: (Engine.Effect) -> Void
+  /// Called after the effects of an event, and of those that followed from it, have been performed.
+  package var settled: () -> Void = {}
 
   package init(
     _ machine: Engine,
@@ -73,6 +75,7 @@ package final class Driver<Engine: StateMachine> {
       }
     }
     busy = false
+    settled()
   }
 
   /// Performs the queue; its storage is put aside meanwhile and used again.

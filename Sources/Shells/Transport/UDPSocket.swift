@@ -28,6 +28,10 @@ package final class UDPSocket {
 
   private let descriptor: Descriptor
   private let batch = DatagramBatch()
+  /// What was read, and how much of it has been handed over.
+  private var waiting: [(bytes: [UInt8], source: Endpoint)] = []
+  private var handed = 0
+  private var segments = Segments()
   /// The index of ``Options/interface``, or 0.
   private let scope: UInt32
 
@@ -67,41 +71,68 @@ package final class UDPSocket {
       try SystemError.check(Glibc.bind(fd, address, length), "bind UDP \(endpoint)")
     }
     local = try Endpoint.own(of: descriptor)
+    // Where the kernel does not know it, each datagram comes by itself.
+    _ = DatagramBatch.joinDatagrams(of: descriptor)
   }
 
   // MARK: - Receiving
 
-  /// Hands at most `limit` waiting datagrams to `deliver`; returns how many there were.
+  /// Hands at most `limit` waiting datagrams to `deliver`, or somewhat more that came as one; returns
+  /// how many there were.
   ///
-  /// Each datagram is one array of exactly its size.
+  /// Each datagram is one array of exactly its size. Whoever is handed one may ask for more: what
+  /// was read before then comes first.
   @discardableResult
   package func receive(limit: Int = 64, _ deliver: ([UInt8], Endpoint) -> Void) -> Int {
     var received = 0
-    while received < limit {
-      let wanted = min(DatagramBatch.count, limit - received)
-      let count: Int
-      do {
-        count = try batch.receive(from: descriptor, limit: wanted)
-      } catch {
-        statistics.count(receiveFailure: error.errno)
+    // A short batch says that nothing is left.
+    var isShort = false
+    while true {
+      if handed == waiting.count {
+        guard received < limit, !isShort else { return received }
+        let wanted = min(DatagramBatch.count, limit - received)
+        switch read(wanted) {
+        case .some(let count): isShort = count < wanted
         // The kernel has taken the error off the socket: what waits behind it can be read.
-        received += 1
+        case .none: received += 1
+        }
         continue
       }
-      for index in 0..<count {
-        guard let source = Endpoint(socketAddress: batch.source(index)) else {
-          statistics.count(receiveFailure: Errno(EAFNOSUPPORT))
-          continue
-        }
-        let bytes = batch.bytes(index)
-        statistics.received &+= 1
-        statistics.bytesReceived &+= UInt64(bytes.count)
-        deliver([UInt8](bytes), source)
-      }
-      received += count
-      if count < wanted { break }
+      let datagram = waiting[handed]
+      handed += 1
+      received += 1
+      deliver(datagram.bytes, datagram.source)
     }
-    return received
+  }
+
+  /// Fills ``waiting``; returns how many the kernel gave, or `nil` after an error.
+  private func read(_ wanted: Int) -> Int? {
+    waiting.removeAll(keepingCapacity: true)
+    handed = 0
+    let count: Int
+    do {
+      count = try batch.receive(from: descriptor, limit: wanted)
+    } catch {
+      statistics.count(receiveFailure: error.errno)
+      return nil
+    }
+    for index in 0..<count {
+      guard let source = Endpoint(socketAddress: batch.source(index)) else {
+        statistics.count(receiveFailure: Errno(EAFNOSUPPORT))
+        continue
+      }
+      let bytes = batch.bytes(index)
+      statistics.bytesReceived &+= UInt64(bytes.count)
+      let length = batch.segment(index) ?? bytes.count
+      var start = 0
+      repeat {
+        let end = min(start + max(length, 1), bytes.count)
+        statistics.received &+= 1
+        waiting.append((bytes: [UInt8](bytes[start..<end]), source: source))
+        start = end
+      } while start < bytes.count
+    }
+    return count
   }
 
   /// Hands over everything that waits, for a machine that wants its sockets emptied.
@@ -136,6 +167,31 @@ package final class UDPSocket {
     let failure = SendFailure(Errno(CInt(-result)))
     statistics.count(failure)
     return failure
+  }
+
+  /// Sends datagrams to one endpoint, in their order, in as few calls as the kernel takes them.
+  package func send(_ datagrams: [[UInt8]], to endpoint: Endpoint) {
+    var rest = datagrams[...]
+    while let first = rest.first {
+      let run = segments.run(of: rest)
+      rest = rest.dropFirst(run)
+      guard run > 1 else {
+        send(first, to: endpoint)
+        continue
+      }
+      let sent = endpoint.withSocketAddress(scope: scope) { address, length in
+        segments.send(descriptor, address, length)
+      }
+      if sent {
+        statistics.sent &+= UInt64(run)
+        statistics.bytesSent &+= UInt64(segments.length)
+        continue
+      }
+      // What is wrong with one of them the others need not suffer from.
+      for datagram in datagrams[(rest.startIndex - run)..<rest.startIndex] {
+        send(datagram, to: endpoint)
+      }
+    }
   }
 
   /// Returns the number of bytes sent, or the negated errno.

@@ -31,10 +31,18 @@ package struct EffectQueue<Effect: Sendable>: Sendable {
   @inlinable package mutating func append(_ effect: Effect) { effects.append(effect) }
 
   /// Returns the queued effects and leaves the queue empty.
+  ///
+  /// The storage goes with them; where that counts, use ``take(into:)``.
   @inlinable package mutating func takeAll() -> [Effect] {
-    defer { effects.removeAll(keepingCapacity: true) }
-    return effects
+    var taken: [Effect] = []
+    swap(&taken, &effects)
+    return taken
   }
+
+  /// Moves the queued effects to `batch`, which must be empty, and takes its storage for the next.
+  ///
+  /// Whoever empties the batch and gives it back the next time spares both their storage.
+  @inlinable package mutating func take(into batch: inout [Effect]) { swap(&batch, &effects) }
 
   /// Performs the queued effects in order; what `body` appends to another queue is not seen here.
   @inlinable package mutating func drain(_ body: (Effect) -> Void) {
