@@ -10,6 +10,7 @@ import socket
 import subprocess
 import time
 from contextlib import ExitStack
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -133,10 +134,15 @@ class Ring:
 
     NAMES = ("dB", "dA", "dC")
 
+    @classmethod
+    def address(cls, name: str) -> int:
+        """The address of a daemon as a number."""
+        return 0x0A4D0901 + cls.NAMES.index(name)
+
     def __init__(self, settings: str = "") -> None:
         self.identity, directory = lifetime.create()
         self.network = Network(self.identity, lambda *_: None)
-        addresses = {name: f"10.77.9.{number}" for number, name in enumerate(self.NAMES, 1)}
+        addresses = {name: str(ip_address(self.address(name))) for name in self.NAMES}
         lines = "\n".join(f" {name} {address}" for name, address in addresses.items())
         segments = f"Spread_Segment 10.77.9.255:{PORT} {{\n{lines}\n}}\nKey = none"
         self.daemons: dict[str, Daemon] = {}

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Holds a running spreadd against what clients of Spread 4 rely on, over raw sockets.
 
-    Tests/Conformance/run.py [--list] [--results FILE] [WORD ...]
+    Tests/Conformance/run.py [--list | --long] [--results FILE] [WORD ...]
 
-Runs all tests, or those whose name contains a given word. --list prints every statement with the tests
+Runs all tests, or those whose name contains a given word. --long runs the long ones instead (an hour;
+HOSTILE_MINUTES in the environment shortens the mutated streams from 30 minutes). --list prints every statement with the tests
 that cover it, and runs nothing. A statement without a test is a failure. The daemon is that of the release
 build (WACKAMOLE_BINARIES names another folder); the tests with three daemons need root.
 """
@@ -63,25 +64,42 @@ def tests(suite: unittest.TestSuite) -> Iterator[unittest.TestCase]:
             yield part
 
 
-def listing() -> str:
-    """Every statement with its tests."""
+def listing(suite: unittest.TestSuite) -> str:
+    """Every statement with its tests, and on how many daemons each of them runs."""
+    places: dict[str, set[int]] = {}
+    for test in tests(suite):
+        method = getattr(type(test), test.id().rpartition(".")[2], None)
+        if method is not None:
+            places.setdefault(method.__qualname__, set()).add(getattr(test, "DAEMONS", 1))
+
+    def shown(name: str) -> str:
+        return f"{name} (on {' and '.join(str(count) for count in sorted(places[name]))})"
+
     lines = []
     for name, text in covering.statements().items():
-        found = ", ".join(covering.covering.get(name, ["NO TEST"]))
+        found = ", ".join(shown(test) for test in covering.covering.get(name, [])) or "NO TEST"
         lines.append(f"{name:6} {text}\n       {found}")
+    both = sum(
+        {1, 3} <= set().union(*(places[test] for test in covering.covering.get(name, [])))
+        for name in covering.statements()
+    )
+    lines.append(f"{len(covering.statements())} statements, {both} of them on one daemon and on three")
     return "\n".join(lines)
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--list", action="store_true", help="print statements and tests, run nothing")
+    parser.add_argument("--long", action="store_true", help="run the long tests instead")
     parser.add_argument("--results", metavar="FILE", help="write the numbers as JSON")
     parser.add_argument("words", nargs="*", metavar="WORD")
     options = parser.parse_args(arguments)
     suite = unittest.defaultTestLoader.discover(str(HERE), pattern="test_*.py")
     problems = covering.problems()
+    if options.long:
+        suite = unittest.defaultTestLoader.discover(str(HERE), pattern="long_*.py")
     if options.list:
-        print(listing())
+        print(listing(suite))
         return 1 if problems else 0
     chosen = unittest.TestSuite(
         test for test in tests(suite) if not options.words or any(w in test.id() for w in options.words)

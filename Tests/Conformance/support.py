@@ -3,17 +3,24 @@
 
 from __future__ import annotations
 
+import os
 import unittest
+from typing import Any
 
-from daemons import Alone, Daemon
-from wire import Client
+from daemons import PORT, Alone, Daemon, Ring
+from lab import namespaces
+from wire import Client, opened
 
 
 class AloneTest(unittest.TestCase):
-    """Tests on one daemon, which must survive each of them."""
+    """Tests on one daemon, `dA`, which must survive each of them."""
 
     SETTINGS = ""
+    DAEMONS = 1
+    """How many daemons form the ring while these tests run."""
     daemon: Daemon
+    addresses = (0x7F000001,)
+    """The addresses of the ring's daemons, of which group ids have one."""
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -28,7 +35,7 @@ class AloneTest(unittest.TestCase):
         return self.enterContext(Client(place))
 
     def client(self, name: bytes, membership: bool = True) -> Client:
-        return self.raw().open(name, membership)
+        return opened(self.raw, name, membership)
 
     def pair(self, group: bytes) -> tuple[Client, Client]:
         """Two members of a group, who know of each other."""
@@ -37,3 +44,32 @@ class AloneTest(unittest.TestCase):
         two.joined(group, 2)
         one.receive()
         return one, two
+
+
+def on_three(tests: type[AloneTest]) -> Any:
+    """The same tests at one daemon of a ring of three, whose clients all come by TCP from its network."""
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root for network namespaces")
+    class OnThree(tests):  # type: ignore[misc,valid-type]
+        DAEMONS = 3
+        ring: Ring
+        addresses = tuple(Ring.address(name) for name in Ring.NAMES)
+
+        @classmethod
+        def setUpClass(cls) -> None:
+            cls.ring = cls.enterClassContext(Ring(cls.SETTINGS))
+            cls.daemon = cls.ring["dA"]
+
+        def tearDown(self) -> None:
+            for name in Ring.NAMES:
+                self.assertTrue(self.ring[name].is_running, f"{name} is gone")
+            self.assertEqual(self.daemon.members, list(Ring.NAMES))
+
+        def raw(self, tcp: bool = False) -> Client:
+            host = self.ring.network.hosts["dA"]
+            with namespaces.entered(host.namespace):
+                return self.enterContext(Client((host.address, PORT)))
+
+    OnThree.__name__ = OnThree.__qualname__ = tests.__name__ + "OnThree"
+    OnThree.__module__ = tests.__module__
+    return OnThree

@@ -10,6 +10,7 @@ import subprocess
 import unittest
 from pathlib import Path
 
+from covering import covers
 from daemons import Alone
 from support import AloneTest
 from wire import NULL, Client, connect_bytes, until
@@ -85,6 +86,27 @@ class Privileges(unittest.TestCase):
 
 
 class Access(unittest.TestCase):
+    @covers("2.3g", "2.3h")
+    def test_old_clients(self) -> None:
+        """Clients before 3.16 choose no method: NULL must be enabled, or the address be admitted."""
+        for methods, rules, codes in (
+            ("NULL", "", {"unix": 1, "tcp": 1}),
+            ("NULL IP", "local", {"unix": -9, "tcp": 1}),
+            ("IP", "unix", {"unix": 1, "tcp": -9}),
+        ):
+            alone = Alone()
+            access = alone.daemon.directory / "access"
+            access.write_text(rules + "\n")
+            alone.daemon.configure(f'AllowedAuthMethods = "{methods}"\nAccessFile = {access}')
+            with self.subTest(methods=methods), alone as daemon:
+                for transport, place in (("unix", daemon.path), ("tcp", daemon.tcp)):
+                    for version in ((3, 14), (3, 15, 0)):
+                        with Client(place) as client:
+                            client.send(connect_bytes(b"%s%d" % (transport.encode(), version[1]), version=version))
+                            first = int.from_bytes(client.read(1), "big", signed=True)
+                            self.assertEqual(first, codes[transport], (transport, version))
+
+    @covers("2.3i")
     def test_method_ip(self) -> None:
         settings = 'AllowedAuthMethods = "NULL IP"\nRequiredAuthMethods = "IP"\nAccessFile = %s'
         alone = Alone()
@@ -99,6 +121,11 @@ class Access(unittest.TestCase):
                 client.accepted()
             with Client(daemon.path) as client:
                 client.send(connect_bytes(b"unix") + NULL)
+                client.read(9)
+                self.assertEqual(client.code(), -9)
+            # The first of two methods succeeds, the second does not.
+            with Client(daemon.path) as client:
+                client.send(connect_bytes(b"both") + b"".join(m.ljust(30, b"\0") for m in (b"NULL", b"IP", b"")))
                 client.read(9)
                 self.assertEqual(client.code(), -9)
             rules.write_text("unix\n")

@@ -10,7 +10,19 @@ import unittest
 
 from covering import covers
 from daemons import Ring
-from wire import JOINED, LEFT, NETWORK, REGULAR_VIEW, SERVICES, TRANSITION, VANISHED, Client, until
+from wire import (
+    JOINED,
+    LEFT,
+    NETWORK,
+    REGULAR_VIEW,
+    SERVICES,
+    TRANSITION,
+    VANISHED,
+    Client,
+    connect_bytes,
+    opened,
+    until,
+)
 
 AGREED = SERVICES["agreed"]
 NETWORK_VIEW = REGULAR_VIEW | NETWORK
@@ -20,6 +32,7 @@ NETWORK_VIEW = REGULAR_VIEW | NETWORK
 class RingTest(unittest.TestCase):
     """Tests on three daemons: dB, dA and dC in the order of the configuration."""
 
+    DAEMONS = 3
     ring: Ring
 
     @classmethod
@@ -30,7 +43,7 @@ class RingTest(unittest.TestCase):
         self.ring.wait(Ring.NAMES)
 
     def client(self, name: bytes, daemon: str, membership: bool = True) -> Client:
-        return self.enterContext(Client(self.ring[daemon].path)).open(name, membership)
+        return opened(lambda: self.enterContext(Client(self.ring[daemon].path)), name, membership)
 
     def members(self, group: bytes, *places: tuple[bytes, str]) -> list[Client]:
         """Clients that join a group one after the other and know of each other."""
@@ -63,7 +76,7 @@ class RingTest(unittest.TestCase):
         clients[0].expect(LEFT)
         view = self.same(clients[1:])
         self.assertEqual(view.groups, [b"#b#dB", b"#m#dA", b"#a#dC"])  # type: ignore[attr-defined]
-        addresses = {struct.pack("<I", 0x0A4D0900 + number) for number in (1, 2, 3)}
+        addresses = {struct.pack("<I", Ring.address(name)) for name in Ring.NAMES}
         self.assertIn(view.view[:4], addresses)  # type: ignore[attr-defined]
 
     @covers("7c", "7g", "4a")
@@ -124,9 +137,18 @@ class RingTest(unittest.TestCase):
 
     # MARK: rings that change
 
-    @covers("8.2f", "8.3a", "8.6b", "8.6c", "8.6d")
+    @covers("8.2f", "8.2g", "8.3a", "8.5a", "8.6b", "8.6c", "8.6d")
     def test_partition_and_merge(self) -> None:
-        a, b, c = self.members(b"cut", (b"a", "dA"), (b"b", "dB"), (b"c", "dC"))
+        a, b = self.members(b"cut", (b"a", "dA"), (b"b", "dB"))
+        c = self.client(b"c", "dC")
+        ending_view = c.joined(b"cut", 3).view
+        for client in (a, b):
+            self.assertEqual(client.expect(REGULAR_VIEW | JOINED).view, ending_view)
+        # Whoever wants no membership hears nothing of all that follows.
+        plain = self.client(b"plain", "dA", membership=False)
+        plain.join(b"plain")
+        flagged = self.client(b"flagged", "dC")
+        flagged.joined(b"plain", 2)
         local = self.client(b"local", "dC")
         alone = local.joined(b"apart", 1)
         before = alone.view
@@ -135,11 +157,11 @@ class RingTest(unittest.TestCase):
         self.ring.part(("dB", "dA"), ("dC",))
         for client in (a, b):
             signal_ = client.expect(TRANSITION)
-            self.assertEqual((signal_.name, signal_.groups, len(signal_.data)), (b"cut", [], 12))
+            self.assertEqual((signal_.name, signal_.groups, signal_.data), (b"cut", [], ending_view))
         left = self.same([a, b])
         self.assertEqual((left.kind, left.groups), (NETWORK_VIEW, [b"#b#dB", b"#a#dA"]))  # type: ignore[attr-defined]
         self.assertEqual(left.sets, [[b"#b#dB", b"#a#dA"]])  # type: ignore[attr-defined]
-        c.expect(TRANSITION)
+        self.assertEqual(c.expect(TRANSITION).data, ending_view)
         right = c.expect(NETWORK_VIEW)
         self.assertEqual((right.groups, right.own), ([b"#c#dC"], [b"#c#dC"]))
         self.assertNotEqual(left.view[:8], right.view[:8])  # type: ignore[attr-defined]
@@ -155,13 +177,17 @@ class RingTest(unittest.TestCase):
             self.assertEqual(view.view, views[0].view)
             self.assertEqual(view.sets, [[b"#b#dB", b"#a#dA"], [b"#c#dC"]])
         self.assertEqual([view.own_set for view in views], [0, 0, 1])
+        for kind in (TRANSITION, NETWORK_VIEW, NETWORK_VIEW):
+            self.assertEqual(flagged.expect(kind).name, b"plain")
+        flagged.cast([b"plain"], b"for all")
+        self.assertEqual(plain.receive().data, b"for all")
         # Groups on one side only are not touched; whoever joins later finds them as they were.
         for client in (local, near):
             self.assertTrue(client.is_quiet())
         late = self.client(b"late", "dA")
         self.assertEqual(late.joined(b"apart", 2).groups, [b"#late#dA", b"#local#dC"])
         self.assertNotEqual(local.expect(REGULAR_VIEW | JOINED).view, before)
-        self.assertEqual(near.joined(b"near2", 1).view != ending, True)
+        self.assertNotEqual(near.joined(b"near2", 1).view, ending)
 
     @covers("8.2f", "8.3a", "7i")
     def test_crash_and_return(self) -> None:
@@ -194,7 +220,38 @@ class RingTest(unittest.TestCase):
         self.assertEqual(found.groups, [b"#a#dA"])
         self.ring["dC"].start()
 
-    @covers("2.1j", "8.2e")
+    @covers("2.1j", "7j")
+    def test_name_without_order(self) -> None:
+        """While the ring stands still no disconnect has its place in the order, so the name is taken."""
+        stopped = self.ring["dC"].process
+        assert stopped is not None
+        other = self.client(b"other", "dC")
+
+        def code() -> int:
+            with Client(self.ring["dA"].path) as client:
+                client.send(connect_bytes(b"again"))
+                return struct.unpack("b", client.read(1))[0]
+
+        def was_taken() -> bool:
+            """Whether the name was taken right after the close; the ring may have formed anew by then."""
+            until(lambda: code() == 5)
+            until(lambda: self.ring["dA"].status()["sessions"]["handshakes"] == 0)
+            client = self.client(b"again", "dA")
+            # The token rests with whoever sent last.
+            other.cast([other.private])
+            other.receive()
+            stopped.send_signal(signal.SIGSTOP)
+            try:
+                client.close()
+                return code() == -6
+            finally:
+                stopped.send_signal(signal.SIGCONT)
+                until(lambda: code() == 5, 20)
+                self.ring.wait(Ring.NAMES)
+
+        self.assertTrue(any(was_taken() for _ in range(5)))
+
+    @covers("8.2e")
     def test_disconnect_across(self) -> None:
         a, b = self.members(b"gone", (b"a", "dA"), (b"b", "dB"))
         b.close()

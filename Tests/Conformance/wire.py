@@ -7,6 +7,7 @@ import socket
 import struct
 import time
 from dataclasses import dataclass, field
+from typing import Callable
 
 MARKS = 0x80000080
 SERVICES = {
@@ -33,6 +34,21 @@ class Ended(Exception):
 
 def padded(name: bytes) -> bytes:
     return name.ljust(32, b"\0")
+
+
+class Refused(AssertionError):
+    """The daemon refused the session."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"refused: {code}")
+        self.code = code
+
+
+def unpadded(field: bytes) -> bytes:
+    """A name that the daemon wrote: it must end in a NUL, and nothing else be behind that."""
+    name, nul, behind = field.partition(b"\0")
+    assert len(field) == 32 and nul and not behind.strip(b"\0"), field
+    return name
 
 
 def connect_bytes(
@@ -180,7 +196,8 @@ class Client:
         """The whole handshake of a present client."""
         self.send(connect_bytes(name, membership))
         first = self.read(1)[0]
-        assert first < 0x80, f"refused: {first - 256}"
+        if first >= 0x80:
+            raise Refused(first - 256)
         self.read(first)
         self.send(NULL)
         self.accepted()
@@ -212,13 +229,14 @@ class Client:
         assert ngroups >= 0 and datalen >= 0
         fields = [self.read(32) for _ in range(ngroups)]
         data = self.read(datalen)
-        name, nul, behind = head[4:36].partition(b"\0")
-        assert nul and not behind.strip(b"\0")
+        name = unpadded(head[4:36])
         raw = head + b"".join(fields) + data
         found = Message(raw, word & ~MARKS, name, head[40:44], fields, data)
         if not found.kind & 0x3F:
             assert found.hint == hint_of(0), "the hint of a membership message is marks only"
         if found.kind & REGULAR_VIEW:
+            for member in found.fields:
+                unpadded(member)
             self._sets(found)
         return found
 
@@ -230,7 +248,7 @@ class Client:
             starts.append(at - 20)
             size = struct.unpack("<I", found.data[at : at + 4])[0]
             names = [found.data[at + 4 + 32 * i : at + 36 + 32 * i] for i in range(size)]
-            found.sets.append([name.split(b"\0")[0] for name in names])
+            found.sets.append([unpadded(name) for name in names])
             at += 4 + 32 * size
         assert at == len(found.data), "bytes behind the last set"
         found.own_set = starts.index(offset)
@@ -247,6 +265,20 @@ class Client:
         view = self.expect(REGULAR_VIEW | JOINED)
         assert view.name == group and len(view.groups) == members, view.groups
         return view
+
+
+def opened(connect: Callable[[], Client], name: bytes, membership: bool = True) -> Client:
+    """An open session of that name, which may still be taken by one that just ended."""
+    limit = time.monotonic() + PATIENCE
+    while True:
+        client = connect()
+        try:
+            return client.open(name, membership)
+        except Refused as refused:
+            client.close()
+            if refused.code != -6 or time.monotonic() > limit:
+                raise
+            time.sleep(0.01)
 
 
 def until(condition: object, patience: float = PATIENCE) -> None:

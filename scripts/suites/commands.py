@@ -43,9 +43,9 @@ def integration(root: Path, binaries: Path, options: list[str], results: Path) -
     return _suite("Integration", root, binaries, options, results)
 
 
-def conformance(root: Path, binaries: Path, results: Path) -> Outcome:
+def conformance(root: Path, binaries: Path, options: list[str], results: Path) -> Outcome:
     """Holds the given spreadd against what clients rely on."""
-    return _suite("Conformance", root, binaries, [], results)
+    return _suite("Conformance", root, binaries, options, results)
 
 
 def _suite(folder: str, root: Path, binaries: Path, options: list[str], results: Path) -> Outcome:

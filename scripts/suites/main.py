@@ -57,10 +57,11 @@ def suites(full: bool) -> list[Suite]:
     if not root:
         print("Not root: the tests in network namespaces are left out.", flush=True)
     found.append(Suite("integration", lambda: integration([])))
-    found.append(Suite("conformance", conformance))
+    found.append(Suite("conformance", lambda: conformance([])))
     if full and root:
         found.append(Suite("figures", lambda: integration(["--figures"])))
         found.append(Suite("long tests", lambda: integration(["--long"])))
+        found.append(Suite("hostile clients", lambda: conformance(["--long"])))
         for number in range(2, ROUNDS_FULL + 1):
             found.append(Suite(f"integration, round {number}", lambda: integration([])))
         for profile in DEMO_PROFILES:
@@ -106,8 +107,8 @@ def integration(options: list[str]) -> Outcome:
     return commands.integration(ROOT, BUILD / "release", options, LOGS / "integration.json")
 
 
-def conformance() -> Outcome:
-    return commands.conformance(ROOT, BUILD / "release", LOGS / "conformance.json")
+def conformance(options: list[str]) -> Outcome:
+    return commands.conformance(ROOT, BUILD / "release", options, LOGS / "conformance.json")
 
 
 def demo(profile: str) -> Outcome:
