@@ -221,11 +221,16 @@ let package = Package(
         "DaemonKit",
       ]
     ),
+    layer("Programs", "TextLayout"),
     layer(
       "Programs",
       "Reports",
-      ["Machine", "Bytes", "Addresses", "GroupModel", "Health", "FailoverWire", "Failover"]
+      [
+        "Machine", "Bytes", "Addresses", "GroupModel", "Health", "FailoverWire", "Failover",
+        "TextLayout",
+      ]
     ),
+    layer("Programs", "SpreadReports", ["Machine", "Bytes", "TextLayout"]),
     program(
       "wackatrl",
       [
@@ -236,7 +241,8 @@ let package = Package(
     program(
       "wackamole",
       [
-        "Control", "Reports", "Health", "RunnerWire", "Machine", "Bytes", "Addresses", "GroupModel",
+        "Control", "TextLayout", "Reports", "Health", "RunnerWire", "Machine", "Bytes", "Addresses",
+        "GroupModel",
         "RingWire", "FailoverWire",
         "LinkWire",
         "Ring", "Failover", "Announcements", "ConfigurationText", "Configuration", "GroupNode",
@@ -253,7 +259,7 @@ let package = Package(
       [
         "Machine", "Bytes", "Addresses", "GroupModel", "ConfigurationText", "SessionWire",
         "SessionClient", "SpreadSession", "Configuration", "SpreadConfiguration", "Reactor",
-        "Transport", "Seal", "DaemonKit",
+        "Transport", "Seal", "DaemonKit", "TextLayout", "SpreadReports",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]
     ),
@@ -359,7 +365,8 @@ let package = Package(
     ),
     tests("Capture", ["Machine", "Addresses", "Reactor", "Capture", "Namespaces"]),
     tests("Control", ["Addresses", "GroupModel", "Control"]),
-    tests("Reports", values + ["Health", "FailoverWire", "Failover", "Reports"]),
+    tests("SpreadReports", ["Machine", "Bytes", "TextLayout", "SpreadReports"]),
+    tests("Reports", values + ["Health", "FailoverWire", "Failover", "TextLayout", "Reports"]),
     tests(
       "Manual",
       ["GroupModel", "Health", "Configuration", "SpreadConfiguration"]

@@ -20,12 +20,26 @@ from lab.process import SCRIPTS
 
 from wire import Client, until
 
-PORT = 24803
+
+def free_port() -> int:
+    """A port that nobody uses on the loopback by TCP or UDP, so that runs beside each other do not meet."""
+    while True:
+        with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagrams:
+            stream.bind(("127.0.0.1", 0))
+            port = int(stream.getsockname()[1])
+            try:
+                datagrams.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
 
 
-def binary() -> Path:
+PORT = free_port()
+
+
+def binary(name: str = "spreadd") -> Path:
     folder = os.environ.get("WACKAMOLE_BINARIES") or SCRIPTS.parent / ".build" / "release"
-    return Path(folder) / "spreadd"
+    return Path(folder) / name
 
 
 class Daemon:

@@ -7,6 +7,7 @@ import GroupModel
 import Health
 import Machine
 import Testing
+import TextLayout
 
 @testable import Failover
 @testable import Reports

@@ -6,6 +6,7 @@ name, in lines of this form, the tests that have to fail:
 
     # kills: swift test --filter FailoverTests
     # kills: integration test_failover
+    # kills: conformance test_forgery
 
 They are applied one after the other in a throw-away worktree of the present state of the repository, with
 one build directory for all, and taken back.
@@ -112,7 +113,9 @@ def _run(command: str, explain: bool = True) -> Outcome:
         return commands.swift_tests(TREE, SCRATCH, words[2:], PLACE / "logs", explain)
     if words[:1] == ["integration"]:
         return commands.integration(TREE, BINARIES, words[1:], PLACE / "logs" / "integration.json")
-    raise BadMutant(f"'{command}' is neither 'swift test ...' nor 'integration ...'")
+    if words[:1] == ["conformance"]:
+        return commands.conformance(TREE, BINARIES, words[1:], PLACE / "logs" / "conformance.json")
+    raise BadMutant(f"'{command}' is neither 'swift test ...' nor 'integration ...' nor 'conformance ...'")
 
 
 def _is_swift(command: str) -> bool:

@@ -75,12 +75,7 @@ package struct ControlClient {
 /// The terminal that standard output is.
 package enum Screen {
   /// Its width in columns; `nil` if standard output is no terminal.
-  package static var width: Int? {
-    guard isatty(STDOUT_FILENO) == 1 else { return nil }
-    var size = winsize()
-    guard ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
-    return max(40, Int(size.ws_col))
-  }
+  package static var width: Int? { Terminal.size.map { max(40, $0.columns) } }
 
   /// Moves to the top left and clears.
   package static let clear = "\u{1B}[H\u{1B}[2J"

@@ -5,6 +5,7 @@ package import Bytes
 package import Failover
 import GroupModel
 package import Machine
+import TextLayout
 
 /// What `wackatrl history` shows: the latest changes of holder, oldest first.
 package struct HistoryReport {

@@ -6,6 +6,7 @@ import FailoverWire
 import GroupModel
 import Health
 import Machine
+import TextLayout
 
 /// The tables for people.
 extension StatusReport {

@@ -7,6 +7,8 @@ import DaemonKit
 import Glibc
 import Reactor
 import SpreadConfiguration
+import SpreadReports
+import TextLayout
 import Transport
 
 /// How a spreadd on this machine is asked.
@@ -73,12 +75,12 @@ struct Status: ParsableCommand {
 
   @OptionGroup var options: ControlOptions
 
-  @Flag(name: .shortAndLong, help: "Show counters that are zero as well.")
+  @Flag(name: .shortAndLong, help: "Show all sessions, and counters that are zero.")
   var all = false
 
   func run() throws {
     let report = DaemonReport(try options.ask("status"))
-    Terminal.output(options.json ? report.json.indented : report.text(withZeros: all))
+    Terminal.output(options.json ? report.json.indented : report.text(all: all))
     if report.isDegraded { throw CommandFailure(text: "", code: 2) }
   }
 }
@@ -101,11 +103,11 @@ struct Groups: ParsableCommand {
     }
     guard !options.json else { return Terminal.output(JSONValue.array(groups).indented) }
     guard !groups.isEmpty else { return }
-    var table = TextTable(["GROUP", "MEMBERS"], rightAligned: [1])
+    var table = TextTable(header: ["GROUP", "MEMBERS"], rightAligned: [1])
     for group in groups {
       table.add([group["name"]?.string ?? "", grouped(group["members"]?.integer ?? 0)])
     }
-    Terminal.output(table.text)
+    Terminal.output(table.lines(width: nil).joined(separator: "\n"))
   }
 }
 

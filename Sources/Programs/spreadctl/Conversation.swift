@@ -44,7 +44,9 @@ final class Conversation {
   private var signals: SignalWatcher?
   private var failure: CommandFailure?
   private var wasOpen = false
-  private var isEnding = false
+  private(set) var isEnding = false
+  /// Whether a signal asked for the end.
+  private(set) var isInterrupted = false
 
   /// `handler` hears what happens; failures to connect and the end are dealt with here.
   init(
@@ -64,7 +66,10 @@ final class Conversation {
     settings.longestMessage = 8 << 20
     do throws(SystemError) {
       loop = try EventLoop()
-      signals = try SignalWatcher([.terminate, .interrupt], on: loop) { [unowned self] _ in end() }
+      signals = try SignalWatcher([.terminate, .interrupt], on: loop) { [unowned self] _ in
+        isInterrupted = true
+        end()
+      }
       connection = try SessionConnection(
         to: address,
         settings: settings,

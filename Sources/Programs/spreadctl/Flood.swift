@@ -9,6 +9,7 @@ import Machine
 import Reactor
 import SessionClient
 import SessionWire
+import TextLayout
 
 /// Measures throughput and latency.
 struct Flood: ParsableCommand {
@@ -17,7 +18,8 @@ struct Flood: ParsableCommand {
     discussion: """
       Every process joins the group, waits until it has as many members as told, and keeps a \
       number of its own messages under way until it has sent them all. Latency is from sending a \
-      message to its own delivery. With --rate messages leave at that pace instead.
+      message to its own delivery. With --rate messages leave at that pace instead. Interrupted, \
+      it prints what was measured so far.
       """
   )
 
@@ -72,7 +74,7 @@ struct Flood: ParsableCommand {
       throw CommandFailure(text: "interrupted before the group had \(members) members")
     }
     Terminal.output(json ? figures.json.compact : figures.text)
-    if figures.own < figures.sent {
+    if figures.own < figures.sent, !conversation.isInterrupted {
       throw CommandFailure(text: "\(figures.sent - figures.own) messages did not come back")
     }
   }
@@ -135,6 +137,7 @@ private final class Flooder {
   }
 
   private var mayStillSend: Bool {
+    guard !conversation.isEnding else { return false }
     guard let sendUntil else { return sent < command.messages }
     return BootClock.now < sendUntil
   }

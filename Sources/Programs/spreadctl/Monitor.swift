@@ -6,6 +6,7 @@ import DaemonKit
 import Glibc
 import Machine
 import Reactor
+import SpreadReports
 
 /// Shows a daemon at work.
 struct Monitor: ParsableCommand {
@@ -45,8 +46,23 @@ struct Monitor: ParsableCommand {
         if let key = Screen.key(), [0x71, 0x51, 0x03, 0x04].contains(key) { loop.stop() }
       }
     }
-    var (next, looks) = (BootClock.now, 0)
+    var (next, looks) = (BootClock.now + .seconds(interval), 0)
     var problem: CommandFailure?
+
+    func draw() {
+      guard let screen else { return }
+      let size = Terminal.size ?? (columns: 80, rows: 24)
+      let page = MonitorPage(
+        rates,
+        interval: interval,
+        problem: problem?.text,
+        width: size.columns,
+        height: size.rows
+      )
+      screen.draw(page.lines)
+    }
+
+    draw()
     loop.addAlarm(
       next: { next },
       fire: { now in
@@ -58,8 +74,8 @@ struct Monitor: ParsableCommand {
         } catch {
           problem = error
         }
-        if let screen {
-          screen.draw(MonitorPage(rates, interval: interval, problem: problem?.text).lines)
+        if isLive {
+          draw()
         } else if let report = rates.last, problem == nil {
           Terminal.output(options.json ? report.json.compact : rates.line)
         } else {
@@ -75,110 +91,6 @@ struct Monitor: ParsableCommand {
       screen?.close()
       throw problem
     }
-  }
-}
-
-/// How fast the counters of a daemon grow.
-struct Rates {
-  private(set) var last: DaemonReport?
-  private var lastAt: Instant?
-  private var totals: [String: Int64] = [:]
-  private(set) var now: [String: Int64] = [:]
-  private(set) var peak: [String: Int64] = [:]
-  /// Messages ordered in each interval, the latest last.
-  private(set) var history: [Int64] = []
-
-  mutating func add(_ report: DaemonReport, at time: Instant) {
-    let counters = Dictionary(report.counters.map { ($0.name, $0.value) }) { first, _ in first }
-    if let lastAt, time > lastAt {
-      let elapsed = max((time - lastAt) / .milliseconds(1), 1)
-      for (name, value) in counters {
-        // A daemon that was started anew counts from nothing.
-        let grown = max(0, value - (totals[name] ?? 0))
-        now[name] = Int64(Double(grown) * 1_000 / elapsed)
-        peak[name] = max(peak[name] ?? 0, now[name] ?? 0)
-      }
-      history = Array((history + [now["messages_ordered"] ?? 0]).suffix(40))
-    }
-    (last, lastAt, totals) = (report, time, counters)
-  }
-
-  /// One line for logs and pipes.
-  var line: String {
-    guard let last else { return "" }
-    return "\(last.node) \(last.phase) \(last.present)/\(last.configured.count) daemons, "
-      + "\(grouped(now["messages_ordered"] ?? 0)) messages/s, "
-      + "\(grouped(now["delivered"] ?? 0)) deliveries/s, rotation \(last.rotation)"
-  }
-}
-
-/// What the terminal shows, at most 80 columns wide.
-struct MonitorPage {
-  private static let width = 80
-  private static let shown: [(String, String)] = [
-    ("messages ordered", "messages_ordered"), ("delivered to clients", "delivered"),
-    ("multicasts of clients", "multicasts"), ("packets sent", "packets_sent"),
-    ("retransmissions", "retransmissions"), ("tokens", "tokens"),
-    ("views to clients", "memberships"), ("dropped for slow clients", "dropped_for_slow_sessions"),
-  ]
-
-  let lines: [String]
-
-  init(_ rates: Rates, interval: Int, problem: String?) {
-    guard let report = rates.last else {
-      lines = []
-      return
-    }
-    var page = [
-      Self.between("spreadd \(report.node): \(report.phase)", "every \(interval) s, q quits"),
-      Self.between(
-        "ring \(report.ringID)",
-        "\(report.present) of \(report.configured.count) daemons"
-      ),
-      "rotation \(report.rotation)",
-    ]
-    if let problem { page.append("! \(problem)") }
-    let absent = report.configured.filter { $0["present"]?.bool != true }
-      .compactMap { $0["node"]?.string }
-    if !absent.isEmpty { page.append("! absent: \(absent.joined(separator: " "))") }
-    page += ["", Self.columns("", "A SECOND", "PEAK", "TOTAL")]
-    let totals = Dictionary(report.counters.map { ($0.name, $0.value) }) { first, _ in first }
-    for (title, name) in Self.shown {
-      let values = [rates.now[name], rates.peak[name], totals[name]].map { grouped($0 ?? 0) }
-      page.append(Self.columns(title, values[0], values[1], values[2]))
-    }
-    page += [
-      "", "messages ordered  \(Self.bars(rates.history))", "",
-      "groups \(grouped(report.json["groups"]?.integer ?? 0)), sessions \(report.sessionLine)",
-    ]
-    let busiest = report.sessionTable(atMost: 8).lines
-    if report.sessions.count > 0 { page += busiest }
-    if report.sessions.count > 8 { page.append("and \(report.sessions.count - 8) more") }
-    lines = page.map { String($0.prefix(Self.width)) }
-  }
-
-  private static func between(_ left: String, _ right: String) -> String {
-    left + String(repeating: " ", count: max(2, width - left.count - right.count)) + right
-  }
-
-  private static func columns(_ title: String, _ cells: String...) -> String {
-    cells.reduce(title.padded(to: 26)) { $0 + $1.padded(to: 18, right: true) }
-  }
-
-  /// One bar of eight heights for each value.
-  private static func bars(_ values: [Int64]) -> String {
-    let heights = Array("▁▂▃▄▅▆▇█")
-    guard let most = values.max(), most > 0 else {
-      return String(repeating: "▁", count: values.count)
-    }
-    return String(values.map { heights[Int($0 * 7 / most)] })
-  }
-}
-
-extension String {
-  fileprivate func padded(to width: Int, right: Bool = false) -> String {
-    let blanks = String(repeating: " ", count: max(0, width - count))
-    return right ? blanks + self : self + blanks
   }
 }
 

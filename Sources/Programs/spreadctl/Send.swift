@@ -22,6 +22,10 @@ extension Service: ExpressibleByArgument {
   }
 }
 
+extension Service {
+  public static var allValueStrings: [String] { allCases.map { "\($0)" } }
+}
+
 /// A destination of a message: the name of a group, or a private name.
 func destination(_ text: String) throws -> InlineName {
   guard let name = GroupName(destination: Array(text.utf8)) else {
@@ -47,7 +51,7 @@ struct Send: ParsableCommand {
   @Option(help: "unreliable, reliable, fifo, causal, agreed or safe.")
   var service = Service.agreed
 
-  @Option(help: "The message's own mark, -32768 to 32767.")
+  @Option(parsing: .unconditional, help: "The message's own mark, -32768 to 32767.")
   var tag: Int16 = 0
 
   @Flag(help: "Wait until the message has come back in its place in the order.")
@@ -56,7 +60,7 @@ struct Send: ParsableCommand {
   @Flag(help: "Print JSON.")
   var json = false
 
-  @Argument(help: "The groups, and perhaps FILE.")
+  @Argument(help: ArgumentHelp("The groups, and perhaps FILE.", valueName: "group | file"))
   var arguments: [String]
 
   private var file: String? {
@@ -84,7 +88,7 @@ struct Send: ParsableCommand {
     var isSent = false
 
     func say() {
-      guard isRead, !isSent, let conversation, let own = conversation.privateName else { return }
+      guard isRead, !isSent, let conversation, !conversation.isEnding, let own = conversation.privateName else { return }
       // One's own private name among the destinations brings the message back.
       let message = SessionMulticast(
         service: service,
@@ -127,7 +131,11 @@ struct Send: ParsableCommand {
       }
     }
     conversation = made
-    input = try StandardInput(file == "-" ? nil : file, on: made.loop)
+    do throws(SystemError) {
+      input = try StandardInput(file == "-" ? nil : file, on: made.loop)
+    } catch {
+      throw CommandFailure(text: "cannot \(error)")
+    }
     input?.next(read)
     try made.run()
     guard isSent else { throw CommandFailure(text: "interrupted before the message was sent") }

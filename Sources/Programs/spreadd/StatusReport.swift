@@ -115,12 +115,17 @@ struct StatusReport {
     ]
     counters += daemon.linkDrops.map { ("datagrams_dropped_\($0.reason)", $0.count) }
     for refusal in Refusal.allCases where refusal != .noName {
-      counters.append(("refused_\(refusal)", sessions.refused(refusal)))
+      counters.append(("refused_" + Self.words("\(refusal)"), sessions.refused(refusal)))
     }
     for reason in SessionsEngine.CloseReason.allCases {
-      counters.append(("closed_\(reason)", sessions.closed(reason)))
+      counters.append(("closed_" + Self.words("\(reason)"), sessions.closed(reason)))
     }
     return .object(counters.map { .init($0.0, .integer(Int64(clamping: $0.1))) })
+  }
+
+  /// The name of a case as the names of counters are written.
+  private static func words(_ name: String) -> String {
+    name.map { $0.isUppercase ? "_" + $0.lowercased() : String($0) }.joined()
   }
 
   private func groups(of node: SessionNode, after: Substring?) -> JSONValue {

@@ -6,6 +6,7 @@ import Configuration
 import GroupModel
 import Netlink
 import Reports
+import TextLayout
 
 /// The configured VIFs against what is really on the interfaces, while no daemon runs.
 struct OfflineStatus {

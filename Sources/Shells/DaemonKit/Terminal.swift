@@ -1,19 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Glibc
+import Reactor
 
 /// Standard output and standard error of a program.
 package enum Terminal {
-  /// Writes the text and a line feed to standard output.
+  /// Writes the text and a line feed to standard output; ends the program if that is gone.
   package static func output(_ text: String) { write(text, to: STDOUT_FILENO) }
 
-  /// Writes bytes as they are to standard output.
+  /// Writes bytes as they are to standard output; ends the program if that is gone.
   package static func output(bytes: some Sequence<UInt8>) {
     write(Array(bytes)[...], to: STDOUT_FILENO)
   }
 
   /// Writes the text and a line feed to standard error.
   package static func error(_ text: String) { write(text, to: STDERR_FILENO) }
+
+  /// The columns and rows of the terminal that standard output is; `nil` if it is none.
+  package static var size: (columns: Int, rows: Int)? {
+    guard isatty(STDOUT_FILENO) == 1 else { return nil }
+    var size = winsize()
+    guard ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0, size.ws_row > 0
+    else { return (80, 24) }
+    return (Int(size.ws_col), Int(size.ws_row))
+  }
 
   /// Writes one line of the log, or drops it if standard error is a pipe that nobody empties.
   ///
@@ -36,10 +46,34 @@ package enum Terminal {
     while !rest.isEmpty {
       let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
       if count < 0, errno == EINTR { continue }
-      // Nobody is left to be told that standard error is gone.
-      guard count > 0 else { return }
+      if count < 0, errno == EAGAIN {
+        // Whoever shares the terminal has made it so; here it is waited for.
+        var request = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+        _ = poll(&request, 1, -1)
+        continue
+      }
+      guard count > 0 else {
+        // Nobody is left to be told that standard error is gone.
+        guard descriptor == STDOUT_FILENO else { return }
+        giveUp(Errno.last)
+      }
       rest = rest.dropFirst(count)
     }
+  }
+}
+
+extension Terminal {
+  /// Ends a program whose output is taken by nobody: its work is in vain, and may have no end.
+  ///
+  /// Where the reader has gone it ends as by the signal that says so, else it says why and fails.
+  private static func giveUp(_ problem: Errno) -> Never {
+    if problem.rawValue == EPIPE {
+      signal(SIGPIPE, SIG_DFL)
+      raise(SIGPIPE)
+    } else {
+      error("cannot write to standard output: \(problem)")
+    }
+    exit(1)
   }
 }
 
