@@ -88,7 +88,9 @@ struct Send: ParsableCommand {
     var isSent = false
 
     func say() {
-      guard isRead, !isSent, let conversation, !conversation.isEnding, let own = conversation.privateName else { return }
+      guard isRead, !isSent, let conversation, !conversation.isEnding,
+        let own = conversation.privateName
+      else { return }
       // One's own private name among the destinations brings the message back.
       let message = SessionMulticast(
         service: service,
