@@ -123,10 +123,12 @@ class Message:
 class Client:
     """One connection, with or without a handshake."""
 
-    def __init__(self, place: str | tuple[str, int]) -> None:
+    def __init__(self, place: str | tuple[str, int], source: str | None = None) -> None:
         family = socket.AF_UNIX if isinstance(place, str) else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_STREAM)
         self.socket.settimeout(PATIENCE)
+        if source is not None:
+            self.socket.bind((source, 0))
         self.socket.connect(place)
         if family == socket.AF_INET:
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

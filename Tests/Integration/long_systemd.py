@@ -261,3 +261,59 @@ class Service(unittest.TestCase):
                 time.sleep(0.2)
             else:
                 self.fail("not covered after the power-off")
+
+    def test_spreadd_as_a_service(self) -> None:
+        lines = "".join(f" {name} {address}\n" for name, address in NAMES.items())
+        for machine in self.machines.values():
+            machine.run("systemd-sysusers", "/usr/lib/sysusers.d/spread.conf")
+            machine.run("install", "-d", "-m", "700", "-o", "spread", "/etc/spread")
+            key = "/etc/spread/ring.key"
+            machine.run("install", "-m", "600", "-o", "spread", "/etc/wackamole/ring.key", key)
+            text = f"Spread_Segment unicast:4803 {{\n{lines}}}\nKey = {key}\n"
+            (machine.root / "etc/spread.conf").write_text(text)
+            machine.run("systemctl", "start", "spreadd")
+        first = self.machines["web1"]
+
+        def is_whole() -> bool:
+            said = first.run("spreadctl", "status", "--json", check=False)
+            return bool(said) and json.loads(said)["ring"]["members"] == list(NAMES)
+
+        def pid() -> str:
+            return first.run("systemctl", "show", "-P", "MainPID", "spreadd").strip()
+
+        first.wait(is_whole)
+        self.assertEqual(first.run("ps", "-o", "user=", "-p", pid()).strip(), "spread")
+
+        with self.subTest("clients, by both sockets and from elsewhere"):
+            for place in ("4803", "/tmp/4803", "/run/spread/4803", "4803@10.77.0.2"):
+                first.run("sh", "-c", f"echo hello | spreadctl send --wait -s {place} group")
+
+        with self.subTest("reload"):
+            before = pid()
+            first.run("systemctl", "reload", "spreadd")
+            first.wait(lambda: "SIGHUP" in first.run("journalctl", "--no-pager", "-u", "spreadd"))
+            self.assertEqual(pid(), before)
+
+        with self.subTest("killed, it is started again"):
+            before = pid()
+            first.run("systemctl", "kill", "--kill-whom=main", "-s", "KILL", "spreadd")
+            first.wait(lambda: pid() not in (before, "0"))
+            first.wait(is_whole)
+
+        with self.subTest("the watchdog"):
+            before = pid()
+            first.run("systemctl", "kill", "--kill-whom=main", "-s", "STOP", "spreadd")
+            first.wait(lambda: pid() not in (before, "0"), 60)
+            first.wait(is_whole)
+
+        with self.subTest("stop"):
+            first.run("systemctl", "stop", "spreadd")
+            for path in ("tmp/4803", "run/spread/4803"):
+                self.assertFalse(first.run("sh", "-c", f"test -e /{path} && echo there", check=False))
+            status = json.loads(self.machines["web2"].run("spreadctl", "status", "--json", check=False))
+            self.assertEqual(status["ring"]["members"], ["web2", "web3"])
+
+        with self.subTest("a bad configuration is not tried again"):
+            (first.root / "etc/spread.conf").write_text("Windwo = 5\n")
+            first.run("systemctl", "start", "spreadd", check=False)
+            self.assertIn("code=exited, status=2", first.run("systemctl", "status", "spreadd", check=False))
