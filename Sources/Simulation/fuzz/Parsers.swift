@@ -64,6 +64,13 @@ struct Parsers {
       environment: ["D=e"],
       timeout: .seconds(3)
     )
+    let envelope = Envelope(
+      keyID: 1,
+      counter: 2,
+      view: ViewID(epoch: 3, origin: 4, index: 5),
+      tag: PayloadTag(6, 7),
+      payload: FailoverMessage.mature.encoded()[...]
+    )
     let endpoint = Endpoint(address: .v4(IPv4Address(1)), port: 80)
     let check = Check(
       name: "web",
@@ -79,6 +86,11 @@ struct Parsers {
       Target(corpus: Corpus([challenge.bytes])) { (try? Challenge(decoding: $0)) != nil },
       Target(corpus: Corpus([FailoverMessage.mature.encoded(), []])) {
         (try? FailoverMessage(decoding: $0)) != nil
+      },
+      Target(corpus: Corpus([envelope.encoded()])) { bytes in
+        guard let read = try? Envelope(decoding: bytes) else { return false }
+        precondition(read.encoded()[...] == bytes, "an envelope is not read as it was written")
+        return true
       },
       Target(corpus: Corpus([RunnerMessage.run(job).encoded(), setups.encoded()])) {
         (try? RunnerMessage(decoding: $0)) != nil
