@@ -159,7 +159,7 @@ private struct Conversation {
     for effect in all {
       switch effect {
       case .request(let request): requests.append(request)
-      case .note, .proven: break
+      case .note, .proven, .dropped: break
       case .acquire, .release, .inject, .conflict, .answer, .keep, .departed: effects.append(effect)
       }
     }

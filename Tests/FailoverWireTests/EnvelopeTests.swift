@@ -85,6 +85,7 @@ import Testing
       statement(),
       statement("wack2"),
       statement("wack1", [Self.a]),
+      statement("wack1", [Self.a, longer]),
       statement("wack1", [Self.a, Self.b], Self.b),
       statement("wack1", [Self.a, Self.b], longer),
       statement("wack1", [Self.a, Self.a, Self.b]),

@@ -3,6 +3,7 @@
 package import Addresses
 internal import Announcements
 package import Failover
+internal import GroupModel
 package import Machine
 
 /// The fail-over part of a node: who holds what, and how the neighbours hear of it.
@@ -11,6 +12,8 @@ package import Machine
 package struct FailoverNodeEngine: StateMachine {
   private var failover: FailoverEngine
   private var announcements: AnnouncementsEngine
+  /// `nil` where all that reaches the group is trusted.
+  private var authentication: Authentication?
   // Empty between events; kept for their storage.
   private var decided = EffectQueue<FailoverEngine.Effect>()
   private var announced = EffectQueue<AnnouncementsEngine.Effect>()
@@ -18,6 +21,7 @@ package struct FailoverNodeEngine: StateMachine {
   package init(_ settings: Settings) {
     failover = FailoverEngine(settings.failover, isDrained: settings.isDrained)
     announcements = AnnouncementsEngine(settings.announcements)
+    authentication = settings.seal.map { Authentication(group: settings.failover.group, seal: $0) }
   }
 
   /// What this member knows and does.
@@ -29,6 +33,12 @@ package struct FailoverNodeEngine: StateMachine {
   /// The addresses that strangers claim, and the hardware address of each.
   package var conflicts: [(address: IPAddress, hardware: MACAddress)] { announcements.conflicts }
 
+  /// What was dropped of what came from the group; `nil` where all of it is trusted.
+  package var payloadDrops: PayloadDrops? { authentication?.drops }
+
+  /// What payloads are authenticated with.
+  package var seal: PayloadSeal? { authentication?.seal }
+
   package var nextDeadline: Instant? {
     [failover.nextDeadline, announcements.nextDeadline].compactMap(\.self).min()
   }
@@ -39,9 +49,10 @@ package struct FailoverNodeEngine: StateMachine {
     into effects: inout EffectQueue<Effect>
   ) {
     switch event {
-    case .group(let event): failover.handle(.group(event), at: now, into: &decided)
+    case .group(let event): take(event, at: now, into: &effects)
     case .refused(let request, let refusal):
-      failover.handle(.refused(request, refusal), at: now, into: &decided)
+      let (own, why) = authentication?.unwrap(request, refusal) ?? (request, refusal)
+      failover.handle(.refused(own, why), at: now, into: &decided)
     case .link(let interface, let state, let address):
       announce(.hardware(interface, address), at: now, into: &effects)
       failover.handle(.link(interface, state), at: now, into: &decided)
@@ -59,9 +70,24 @@ package struct FailoverNodeEngine: StateMachine {
     case .command(let command, let ticket):
       failover.handle(.command(command, ticket), at: now, into: &decided)
     case .obituary(let node): failover.handle(.obituary(node), at: now, into: &decided)
+    case .seal(let seal): authentication?.change(to: seal)
     case .leave: failover.handle(.leave, at: now, into: &decided)
     }
     route(at: now, into: &effects)
+  }
+
+  private mutating func take(
+    _ event: GroupEvent,
+    at now: Instant,
+    into effects: inout EffectQueue<Effect>
+  ) {
+    let verdict =
+      authentication?.take(event) { effects.append(.request($0)) } ?? .pass(event)
+    switch verdict {
+    case .pass(let event): failover.handle(.group(event), at: now, into: &decided)
+    case .drop: break
+    case .report(let sender, let reason): effects.append(.dropped(sender, reason))
+    }
   }
 
   package mutating func advance(to now: Instant, into effects: inout EffectQueue<Effect>) {
@@ -83,7 +109,7 @@ package struct FailoverNodeEngine: StateMachine {
   private mutating func route(at now: Instant, into effects: inout EffectQueue<Effect>) {
     for effect in decided.takeAll() {
       switch effect {
-      case .request(let request): effects.append(.request(request))
+      case .request(let request): ask(request, into: &effects)
       case .acquire(let vif): effects.append(.acquire(vif))
       case .release(let vif): effects.append(.release(vif))
       case .announce(let vif): announce(.announce(vif), at: now, into: &effects)
@@ -95,6 +121,12 @@ package struct FailoverNodeEngine: StateMachine {
       case .departed: effects.append(.departed)
       }
     }
+  }
+
+  /// Passes a request on to the port, in an envelope where that is the way here.
+  private mutating func ask(_ request: GroupRequest, into effects: inout EffectQueue<Effect>) {
+    guard authentication != nil else { return effects.append(.request(request)) }
+    if let wrapped = authentication?.wrap(request) { effects.append(.request(wrapped)) }
   }
 
   private mutating func announce(

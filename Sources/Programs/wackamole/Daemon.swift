@@ -156,6 +156,8 @@ final class Daemon {
     case .proven(let sent): hands.prove(sent)
     case .conflict(let vif, let address, let hardware):
       log.error("\(vif): a stranger, \(hardware), claims \(address), which stands here")
+    case .dropped(let sender, let reason):
+      log.error("a message of \(sender) to the group is ignored: \(reason)")
     case .note(let note): log.info("\(note)")
     case .departed: operations.finish { [loop] in loop.stop() }
     }

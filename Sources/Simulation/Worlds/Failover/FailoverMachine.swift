@@ -132,7 +132,7 @@ package struct FailoverMachine: StateMachine {
     case .inject(let frame, let interface): effects.append(.inject(frame, on: interface))
     case .answer(let ticket, let answer): effects.append(.answer(ticket, answer))
     case .keep(let isDrained): effects.append(.keep(drained: isDrained))
-    case .proven: break  // The ring's rotation proves it here.
+    case .proven, .dropped: break  // The ring proves, and has no strangers.
     case .conflict: break  // Frames are not fed back in these worlds.
     case .note(let note): effects.append(.note(note))
     case .departed: effects.append(.departed)
