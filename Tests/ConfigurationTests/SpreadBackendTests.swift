@@ -62,6 +62,23 @@ struct SpreadBackendTests {
     #expect(try parse(text + vifs).quorum == .members(2, strict: true))
   }
 
+  @Test("The key of the group, and the steps to it")
+  func key() throws {
+    #expect(try backend("Spread = 4803").key == .none)
+    #expect(try backend("Spread = 4803 Engine { Key = none }").key == .none)
+    let keyed = try backend("Spread = 4803 Engine { Key = /etc/w.key }")
+    #expect(keyed.key == .file("/etc/w.key") && keyed.unsealed == .refuse)
+    for (word, step) in [("Refuse", .refuse), ("accept", .accept), ("send", .send)]
+      as [(String, SpreadBackend.Unsealed)]
+    {
+      let text = "Spread = 4803 Engine { Key = /etc/w.key } Unsealed = \(word)"
+      #expect(try backend(text).unsealed == step)
+    }
+    // The ring is the daemons': there is nobody to tell of a death, with a key or without.
+    let interfaces = try parse("Spread = 4803 Engine { Key = /k }\n" + vifs).interfaces
+    #expect(!interfaces.sendsObituary)
+  }
+
   @Test("What is given outside the file wins over Spread, and is judged as if it stood there")
   func override() throws {
     let named = try #require(WackamoleConfiguration.SpreadOverride(text: "4804@10.0.0.9"))
@@ -110,7 +127,23 @@ private let faults: [Fault] = [
     ("3:10", "Peers is for the embedded")
   ),
   Fault("port", session + "Engine { Port = 4813 }", ("3:10", "Port is for the embedded engine")),
-  Fault("key", session + "Engine { Key = none }", ("3:10", "Key is for the embedded engine")),
+  Fault("unsealed embedded", embedded + "Unsealed = send", ("3:1", "embedded engine")),
+  Fault("unsealed, no key", session + "Unsealed = send", ("3:1", "says nothing without a Key")),
+  Fault(
+    "unsealed, none",
+    session + "Engine { Key = none } Unsealed = refuse",
+    ("3:23", "says nothing without a Key")
+  ),
+  Fault(
+    "unsealed of another kind",
+    session + "Engine { Key = /k } Unsealed = sent",
+    ("3:32", "did you mean send?")
+  ),
+  Fault(
+    "key of another kind",
+    session + "Engine { Key = k } Unsealed = send",
+    ("3:16", "absolute path")
+  ),
   Fault("timer", session + "Engine { Beacon = 1s }", ("3:10", "Beacon is for the embedded engine")),
   Fault("profile", session + "Engine { Profile = wan }", ("3:10", "Profile is for the embedded")),
   Fault("bad port", vifs + "\nSpread = 70000", ("2:10", "not where a Spread daemon can be")),

@@ -15,9 +15,16 @@ import Testing
     var node = try Keyed(seal: nil)
     node.meet()
     #expect(node.sent.allSatisfy { !Envelope.isOne($0[...]) })
-    #expect(node.engine.payloadDrops == nil)
+    // One that has a tag is not understood here, and that is said.
+    node.deliver(node.sealed(.mature, by: Keyed.keys))
+    #expect(!node.acquired)
+    let report = PayloadReport(sender: Keyed.peer, reason: .sealed)
+    #expect(node.effects == [.dropped(report)] && node.engine.ignored == [report])
+    #expect(node.engine.payloadDrops?[.sealed] == 1)
     node.deliver(FailoverMessage.mature.encoded())
     #expect(node.acquired)
+    node.feed(.seal(PayloadSeal(Keyed.keys)))
+    #expect(node.engine.ignored.isEmpty)
   }
 
   @Test("What a node sends goes in envelopes of its view, with counters that rise for ever")
@@ -61,7 +68,9 @@ import Testing
         node.deliver(payload)
         told += node.effects
       }
-      let expected = FailoverNodeEngine.Effect.dropped(Keyed.peer, reason)
+      let report = PayloadReport(sender: Keyed.peer, reason: reason)
+      let expected = FailoverNodeEngine.Effect.dropped(report)
+      #expect(node.engine.ignored.contains(report) == (reason != .otherView))
       #expect(told == (reason == .otherView ? [] : [expected]), "\(reason)")
       #expect(node.engine.payloadDrops?[reason] == UInt64(2 * payloads.count), "\(reason)")
     }

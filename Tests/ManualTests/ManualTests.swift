@@ -86,6 +86,14 @@ struct ManualTests {
         )
         continue
       }
+      if name == "Unsealed" {
+        let keyed = spread + "Engine { Key = /k }\n"
+        #expect(
+          try WackamoleConfiguration.parse(text: Array((keyed + setting).utf8), file: "plain")
+            == WackamoleConfiguration.parse(text: Array(keyed.utf8), file: "plain")
+        )
+        continue
+      }
       let text =
         if EngineWord.allCases.contains(where: { $0.rawValue == name }) {
           minimal(engine: setting)
@@ -102,7 +110,8 @@ struct ManualTests {
     }
     #expect(
       stated == [
-        "SpreadRetryInterval", "StateDirectory", "BackendLoss", "Group", "Control", "LogFacility",
+        "SpreadRetryInterval", "StateDirectory", "BackendLoss", "Unsealed", "Group", "Control",
+        "LogFacility",
         "Mature", "Interval", "AcquisitionsPerRound", "Weight",
         "Lease", "Policy", "Quorum", "Refresh", "Rate", "Burst", "Conflict", "RealTime",
         "LockMemory",

@@ -102,6 +102,36 @@ struct ReportsTests {
     #expect(words(report.text(width: 80)) == words(report.text(width: nil)))
   }
 
+  @Test("On a shared group: the key, what was dropped, and who is not listened to")
+  func payloads() throws {
+    let plain = try sample()
+    var engine = plain.engine
+    engine.payloads = .init(
+      key: 7,
+      sendsSealed: true,
+      takesBare: false,
+      dropped: [("forged", 0), ("unsealed", 3), ("other_view", 1)],
+      ignored: ["#evil#web2 is not listened to: its message has no tag"]
+    )
+    var report = StatusReport(status: plain.status, now: plain.now, checks: [], engine: engine)
+    #expect(report.text(width: nil).contains(", key 7, dropped: 3 unsealed, 1 other_view\n"))
+    #expect(report.faults.last == "#evil#web2 is not listened to: its message has no tag")
+    #expect(
+      report.json["payloads"]?.compact
+        == "{\"key\":7,\"sends_sealed\":true,\"takes_unsealed\":false,"
+        + "\"dropped\":{\"forged\":0,\"unsealed\":3,\"other_view\":1}}"
+    )
+    engine.payloads = .init(
+      key: nil,
+      sendsSealed: false,
+      takesBare: true,
+      dropped: [("forged", 0)],
+      ignored: []
+    )
+    report = StatusReport(status: plain.status, now: plain.now, checks: [], engine: engine)
+    #expect(report.text(width: nil).contains(", no key\n") && report.faults == plain.faults)
+  }
+
   @Test("Each VIF has a line with holder, state, age and reason, and one for each further address")
   func table() throws {
     let lines = try sample().text(width: nil).split(separator: "\n").map { line in
@@ -146,7 +176,7 @@ struct ReportsTests {
       "{\"name\":\"10.0.0.102\",\"addresses\":[\"10.0.0.102/32\",\"2001:db8::1/128\"],"
         + "\"interface\":\"eth0,eth1\",\"holder\":\"web2\",\"state\":\"elsewhere\"",
       "\"checks\":[{\"name\":\"web\",\"for\":[\"node\"],\"state\":\"failed\"",
-      "\"degraded\":[\"nobody holds 10.0.0.103\"],\"ring\":{\"tokens\":5},\"spread\":null}",
+      "\"degraded\":[\"nobody holds 10.0.0.103\"],\"ring\":{\"tokens\":5},\"spread\":null,\"payloads\":null}",
     ] {
       #expect(text.contains(part), "\(part)\nis not in\n\(text)")
     }

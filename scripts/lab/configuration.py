@@ -24,6 +24,8 @@ class Settings:
     group: str = "wack1"
     key: str = "none"
     multicast: str = "none"
+    payload_key: str = "none"
+    """On Spread daemons, the key of the group's messages; `key` is that of the daemons."""
     backend: str = "embedded"
     """`embedded`, or `spread` for a Spread daemon on each node."""
     statements: list[str] = field(default_factory=list)
@@ -50,7 +52,7 @@ def text(settings: Settings, node: str, directory: Path) -> str:
     interfaces = [
         group[0] if len(group) == 1 else "{ " + " ".join(group) + " }" for group in groups
     ]
-    backend = _session(directory) if settings.backend == "spread" else _engine(settings, node, directory)
+    backend = _session(settings, directory) if settings.backend == "spread" else _engine(settings, node, directory)
     lines = [
         *backend,
         f"Group = {settings.group}",
@@ -81,8 +83,10 @@ def _engine(settings: Settings, node: str, directory: Path) -> list[str]:
     ]
 
 
-def _session(directory: Path) -> list[str]:
+def _session(settings: Settings, directory: Path) -> list[str]:
+    key = [] if settings.payload_key == "none" else [f"Engine {{ Key = {settings.payload_key} }}"]
     return [
+        *key,
         f"Spread = {directory / 'spread'}",
         "SpreadRetryInterval = 100ms",
         f"StateDirectory = {directory / 'state'}",

@@ -37,6 +37,7 @@ struct Draft: Sendable {
   /// The outer level is `nil` where `Spread` was not given, the inner one where it is `embedded`.
   var spread: Located<SpreadAddress>??
   var backendLoss: SpreadBackend.Loss?
+  var unsealed: SpreadBackend.Unsealed?
   /// `StateDirectory`, as `stateDirectory` below.
   var separateState: String??
   var node: Located<NodeID>?

@@ -96,6 +96,7 @@ extension Parser {
       }
     case .stateDirectory: try parseStateDirectory(at: token)
     case .backendLoss: try parseBackendLoss(at: token)
+    case .unsealed: try parseUnsealed(at: token)
     case .controlGroup: try parseControlGroup(at: token)
     case .logFacility: try parseLogFacility(at: token)
     case .arpCache:

@@ -19,6 +19,20 @@ package struct SpreadBackend: Sendable, Equatable {
   /// The first pause between two attempts to reach the daemon; doubles up to ``longestPause``.
   package var retryInterval: Duration
   package var onLoss: Loss
+  /// What the messages of the group are authenticated with.
+  package var key: EngineConfiguration.Key = .none
+  /// What is done without a tag although there is a key; as ``Unsealed/refuse`` without one.
+  package var unsealed: Unsealed = .refuse
+
+  /// The steps by which a cluster that runs gets its first key.
+  package enum Unsealed: String, Sendable, Hashable, CaseIterable {
+    /// What is sent has a tag, and what comes must have one.
+    case refuse
+    /// What is sent has a tag, and what comes without one is taken too.
+    case accept
+    /// What is sent has no tag, and what comes is taken with or without one.
+    case send
+  }
 
   /// What becomes of the addresses while there is no daemon.
   package enum Loss: String, Sendable, Hashable, CaseIterable {
@@ -116,6 +130,29 @@ extension Parser {
   }
 }
 
+extension Parser {
+  mutating func parseUnsealed(at token: Token) throws(Diagnostic) {
+    draft.unsealed = try parseChoice(at: token, named: .unsealed, kind: "value of Unsealed")
+  }
+
+  /// Without a key nothing has a tag, whatever the statement says.
+  private mutating func checkUnsealed() {
+    guard let place = draft.seen[StatementWord.unsealed.rawValue] else { return }
+    switch draft.key {
+    case .file: break
+    case nil where draft.seen[EngineWord.key.rawValue] != nil: break  // It could not be read.
+    case nil, .some(.none):
+      report(
+        Diagnostic(
+          "Unsealed says nothing without a Key: no message has a tag then",
+          at: place,
+          advice: "add Engine { Key = PATH }, a file that spreadctl keygen makes, or remove it"
+        )
+      )
+    }
+  }
+}
+
 // MARK: - What can be judged at the end
 
 extension Parser {
@@ -127,7 +164,7 @@ extension Parser {
     if draft.seen[StatementWord.spread.rawValue] != nil, draft.spread == nil { return nil }
     guard let daemon = draft.spread ?? nil else {
       refuseStatements(
-        [.spreadRetryInterval, .stateDirectory, .backendLoss],
+        [.spreadRetryInterval, .stateDirectory, .backendLoss, .unsealed],
         why: "has no effect on the embedded engine",
         advice: ["StateDirectory": "write State within Engine"]
       )
@@ -156,6 +193,7 @@ extension Parser {
     }
     checkQuorum(on: daemon.value)
     checkManaged(besides: daemon)
+    checkUnsealed()
     var node = draft.node?.value
     if let override {
       node = NodeID(text: override.name)
@@ -174,12 +212,14 @@ extension Parser {
       node: node,
       stateDirectory: draft.separateState ?? draft.stateDirectory ?? "/var/lib/wackamole",
       retryInterval: draft.spreadRetryInterval ?? .seconds(1),
-      onLoss: draft.backendLoss ?? .release
+      onLoss: draft.backendLoss ?? .release,
+      key: draft.key ?? .none,
+      unsealed: draft.unsealed ?? .refuse
     )
   }
 
   /// The parameters of `Engine` that mean something where the engine is another program's.
-  private static let engineWordsForSpread: Set<EngineWord> = [.node, .state]
+  private static let engineWordsForSpread: Set<EngineWord> = [.node, .state, .key]
 
   private mutating func refuseStatements(
     _ words: [StatementWord],

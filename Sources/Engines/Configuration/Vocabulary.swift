@@ -10,6 +10,7 @@ package enum StatementWord: String, Vocabulary {
   case spreadRetryInterval = "SpreadRetryInterval"
   case stateDirectory = "StateDirectory"
   case backendLoss = "BackendLoss"
+  case unsealed = "Unsealed"
   case control = "Control"
   case controlGroup = "ControlGroup"
   case logFacility = "LogFacility"

@@ -12,6 +12,8 @@ internal import GroupModel
 /// - What is still on its way when a view comes will be dropped by everybody, its sender included:
 ///   the sender sends it again, in the new view, in order and before anything that follows from
 ///   the view. What means nothing outside its view (``FailoverMessage/isBoundToView(_:)``) is lost.
+/// - Without a key all is taken that has no tag, and what has one is told: a node without the key of
+///   the others holds its addresses as if it were alone.
 /// - Counters rise for as long as a node runs, and those of others are remembered beyond a view: a
 ///   genuine Spread daemon can give the same id to two views.
 struct Authentication: Sendable, Equatable {
@@ -23,7 +25,7 @@ struct Authentication: Sendable, Equatable {
   static let mostReports = 64
 
   private let group: GroupName
-  private(set) var seal: PayloadSeal
+  private(set) var seal: PayloadSeal?
   private var me: MemberID?
   private var view: Present?
   private var counter: UInt64 = 0
@@ -31,8 +33,8 @@ struct Authentication: Sendable, Equatable {
   /// In ascending order of sender.
   private var senders: [Sender] = []
   private(set) var drops = PayloadDrops()
-  /// Who has been reported for what in this view.
-  private var reported: [Report] = []
+  /// Who is not listened to for what in this view.
+  private(set) var ignored: [PayloadReport] = []
 
   private struct Present: Sendable, Equatable {
     let id: ViewID
@@ -54,24 +56,22 @@ struct Authentication: Sendable, Equatable {
     var turn: UInt64
   }
 
-  private struct Report: Sendable, Equatable {
-    let sender: MemberID
-    let reason: PayloadDrop
-  }
-
   /// What becomes of an event of the port.
   enum Verdict: Sendable, Equatable {
     case pass(GroupEvent)
     /// Dropped, and said already.
     case drop
     /// Dropped; the first of its kind from that sender in this view.
-    case report(MemberID, PayloadDrop)
+    case report(PayloadReport)
   }
 
-  init(group: GroupName, seal: PayloadSeal) { (self.group, self.seal) = (group, seal) }
+  init(group: GroupName, seal: PayloadSeal?) { (self.group, self.seal) = (group, seal) }
 
   /// Goes on with other keys; what is on its way keeps the tag that it has.
-  mutating func change(to seal: PayloadSeal) { self.seal = seal }
+  mutating func change(to seal: PayloadSeal?) {
+    self.seal = seal
+    ignored = []
+  }
 
   // MARK: - In
 
@@ -100,12 +100,12 @@ struct Authentication: Sendable, Equatable {
   private mutating func end() {
     view = nil
     unconfirmed = []
-    reported = []
+    ignored = []
   }
 
   private mutating func begin(_ present: Present, resend: (GroupRequest) -> Void) {
     view = present
-    reported = []
+    ignored = []
     let again = unconfirmed
     unconfirmed = []
     for sent in again {
@@ -119,9 +119,10 @@ struct Authentication: Sendable, Equatable {
   ) -> Verdict {
     let isOwn = message.sender == me
     guard Envelope.isOne(message.payload) else {
-      return seal.takesBare
+      return seal?.takesBare ?? true
         ? .pass(.message(message)) : drop(.unsealed, from: message.sender)
     }
+    guard let seal else { return drop(.sealed, from: message.sender) }
     guard let envelope = try? Envelope(decoding: message.payload) else {
       return drop(.malformed, from: message.sender)
     }
@@ -159,12 +160,12 @@ struct Authentication: Sendable, Equatable {
 
   private mutating func drop(_ reason: PayloadDrop, from sender: MemberID) -> Verdict {
     drops[reason] += 1
-    let report = Report(sender: sender, reason: reason)
+    let report = PayloadReport(sender: sender, reason: reason)
     // Some are on their way at each change of view, and nobody's fault.
-    guard reason != .otherView, reported.count < Self.mostReports, !reported.contains(report)
+    guard reason != .otherView, ignored.count < Self.mostReports, !ignored.contains(report)
     else { return .drop }
-    reported.append(report)
-    return .report(sender, reason)
+    ignored.append(report)
+    return .report(report)
   }
 
   /// Takes note of a counter; `false` if the sender has used it, or a higher one, before.
@@ -196,7 +197,7 @@ struct Authentication: Sendable, Equatable {
   /// The request to make of the port in place of one of the engine's; `nil` while it has to wait.
   mutating func wrap(_ request: GroupRequest) -> GroupRequest? {
     guard case .multicast(let groups, let service, let tag, let payload) = request,
-      groups == [group], seal.sendsSealed
+      groups == [group], let seal, seal.sendsSealed
     else { return request }
     let isBound = FailoverMessage.isBoundToView(payload[...])
     guard let view, let me else {

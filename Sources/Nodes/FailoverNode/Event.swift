@@ -37,8 +37,8 @@ extension FailoverNodeEngine {
     case obituary(NodeID)
     /// A frame with ARP or neighbour discovery arrived.
     case received([UInt8], on: InterfaceName)
-    /// The cluster's keys were read again; without effect on a node that was started without any.
-    case seal(PayloadSeal)
+    /// The cluster's keys were read again; without effect where the backend is not shared.
+    case seal(PayloadSeal?)
     /// Hand over and leave (TERM); ends in ``Effect/departed``.
     case leave
   }
@@ -62,7 +62,7 @@ extension FailoverNodeEngine {
     /// A stranger claims an address of a VIF that stands here, and goes on doing so.
     case conflict(VIFID, IPAddress, MACAddress)
     /// A payload from that sender was dropped, for the first time in this view for that reason.
-    case dropped(MemberID, PayloadDrop)
+    case dropped(PayloadReport)
     /// One line for the log.
     case note(FailoverEngine.Note)
     /// Nothing is held, the peers know, and the process may end.
@@ -75,7 +75,7 @@ extension FailoverNodeEngine {
     /// Whether this node was drained when its last engine ended (``Effect/keep(drained:)``).
     package var isDrained = false
     package var announcements = AnnouncementsEngine.Settings()
-    /// What payloads are authenticated with; `nil` where all that reaches the group is trusted.
+    /// What payloads are authenticated with on a shared backend; `nil`: whatever comes is taken.
     package var seal: PayloadSeal?
 
     package init(failover: FailoverEngine.Settings) { self.failover = failover }

@@ -12,7 +12,7 @@ package import Machine
 package struct FailoverNodeEngine: StateMachine {
   private var failover: FailoverEngine
   private var announcements: AnnouncementsEngine
-  /// `nil` where all that reaches the group is trusted.
+  /// `nil` on a backend that nobody shares.
   private var authentication: Authentication?
   // Empty between events; kept for their storage.
   private var decided = EffectQueue<FailoverEngine.Effect>()
@@ -21,7 +21,9 @@ package struct FailoverNodeEngine: StateMachine {
   package init(_ settings: Settings) {
     failover = FailoverEngine(settings.failover, isDrained: settings.isDrained)
     announcements = AnnouncementsEngine(settings.announcements)
-    authentication = settings.seal.map { Authentication(group: settings.failover.group, seal: $0) }
+    if settings.failover.isShared {
+      authentication = Authentication(group: settings.failover.group, seal: settings.seal)
+    }
   }
 
   /// What this member knows and does.
@@ -33,8 +35,11 @@ package struct FailoverNodeEngine: StateMachine {
   /// The addresses that strangers claim, and the hardware address of each.
   package var conflicts: [(address: IPAddress, hardware: MACAddress)] { announcements.conflicts }
 
-  /// What was dropped of what came from the group; `nil` where all of it is trusted.
+  /// What was dropped of what came from the group; `nil` on a backend that nobody shares.
   package var payloadDrops: PayloadDrops? { authentication?.drops }
+
+  /// Who is not listened to in this view.
+  package var ignored: [PayloadReport] { authentication?.ignored ?? [] }
 
   /// What payloads are authenticated with.
   package var seal: PayloadSeal? { authentication?.seal }
@@ -86,7 +91,7 @@ package struct FailoverNodeEngine: StateMachine {
     switch verdict {
     case .pass(let event): failover.handle(.group(event), at: now, into: &decided)
     case .drop: break
-    case .report(let sender, let reason): effects.append(.dropped(sender, reason))
+    case .report(let report): effects.append(.dropped(report))
     }
   }
 

@@ -19,7 +19,8 @@ package struct PayloadSeal: Sendable {
     (self.sendsSealed, self.takesBare) = (sendsSealed, takesBare)
   }
 
-  var keyID: UInt16 { authenticator.keyID }
+  /// The key that new tags are made with.
+  package var keyID: UInt16 { authenticator.keyID }
 
   func tag(of statement: [UInt8]) -> PayloadTag { authenticator.tag(of: statement) }
 
@@ -56,6 +57,18 @@ package enum PayloadDrop: String, Sendable, Hashable, CaseIterable {
   case malformed
   /// It has no tag at all.
   case unsealed
+  /// It has a tag, and this node has no key.
+  case sealed
+}
+
+/// That a sender is not listened to, and why.
+package struct PayloadReport: Sendable, Hashable {
+  package let sender: MemberID
+  package let reason: PayloadDrop
+
+  package init(sender: MemberID, reason: PayloadDrop) {
+    (self.sender, self.reason) = (sender, reason)
+  }
 }
 
 extension PayloadDrop: CustomStringConvertible {
@@ -67,6 +80,7 @@ extension PayloadDrop: CustomStringConvertible {
     case .otherView: "its message is of another view"
     case .malformed: "its message cannot be read"
     case .unsealed: "its message has no tag: it runs without a Key"
+    case .sealed: "its message has a tag, and here is no Key to judge it by"
     }
   }
 }

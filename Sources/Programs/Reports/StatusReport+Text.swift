@@ -21,7 +21,9 @@ extension StatusReport {
 
   private var headLines: [String] {
     var lines = ["\(status.node): \(status.phase.rawValue)" + viewText]
-    lines.append("engine: " + ([engine.phase] + ringText).joined(separator: ", "))
+    lines.append(
+      "engine: " + ([engine.phase] + ringText + payloadText).joined(separator: ", ")
+    )
     if !missing.isEmpty, status.view != nil {
       lines.append("missing: " + missing.map(\.description).joined(separator: " "))
     }
@@ -40,6 +42,13 @@ extension StatusReport {
     if ring.stalls > 0 { counters.append("stalled \(ring.stalls)x") }
     if ring.votedOut > 0 { counters.append("voted out \(ring.votedOut)x") }
     return counters
+  }
+
+  private var payloadText: [String] {
+    guard let payloads = engine.payloads else { return [] }
+    let key = payloads.key.map { "key \($0)" } ?? "no key"
+    let dropped = payloads.dropped.filter { $0.count > 0 }.map { "\($0.count) \($0.reason)" }
+    return [dropped.isEmpty ? key : "\(key), dropped: " + dropped.joined(separator: ", ")]
   }
 
   private var viewText: String {

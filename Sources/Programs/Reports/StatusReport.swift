@@ -57,6 +57,8 @@ package struct StatusReport {
     package var counters: JSONValue
     /// The session with a Spread daemon; null without one.
     package var session: JSONValue
+    /// What comes of the payloads of a shared group; `nil` where the group is not shared.
+    package var payloads: PayloadHealth?
 
     package init(
       phase: String,
@@ -67,6 +69,47 @@ package struct StatusReport {
     ) {
       (self.phase, self.configured, self.ring) = (phase, configured, ring)
       (self.counters, self.session) = (counters, session)
+    }
+  }
+
+  /// How the payloads of a shared group are told from those of strangers.
+  package struct PayloadHealth: Sendable, Equatable {
+    /// The key that this node uses; `nil` without any.
+    package var key: UInt16?
+    package var sendsSealed: Bool
+    package var takesBare: Bool
+    /// How many payloads were dropped, by reason, since the daemon started.
+    package var dropped: [Dropped]
+    /// Who is not listened to in this view, a line each.
+    package var ignored: [String]
+
+    package struct Dropped: Sendable, Equatable {
+      package let reason: String
+      package let count: UInt64
+    }
+
+    package init(
+      key: UInt16?,
+      sendsSealed: Bool,
+      takesBare: Bool,
+      dropped: [(reason: String, count: UInt64)],
+      ignored: [String]
+    ) {
+      (self.key, self.sendsSealed, self.takesBare) = (key, sendsSealed, takesBare)
+      self.dropped = dropped.map { Dropped(reason: $0.reason, count: $0.count) }
+      self.ignored = ignored
+    }
+
+    var json: JSONValue {
+      .object([
+        .init("key", key.map { .integer(Int64($0)) } ?? .null),
+        .init("sends_sealed", .bool(sendsSealed)),
+        .init("takes_unsealed", .bool(takesBare)),
+        .init(
+          "dropped",
+          .object(dropped.map { .init($0.reason, .integer(Int64(clamping: $0.count))) })
+        ),
+      ])
     }
   }
 
@@ -115,7 +158,7 @@ package struct StatusReport {
       let node = member.member.node
       lines.append("\(node) is configured otherwise: \(member.differences.joined(separator: ", "))")
     }
-    return lines
+    return lines + (engine.payloads?.ignored ?? [])
   }
 
   /// The configured members that are not in the view.
@@ -137,6 +180,7 @@ package struct StatusReport {
       .init("degraded", .array(faults.map(JSONValue.string))),
       .init("ring", engine.counters),
       .init("spread", engine.session),
+      .init("payloads", engine.payloads?.json ?? .null),
     ])
   }
 

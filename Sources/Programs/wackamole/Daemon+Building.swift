@@ -21,6 +21,7 @@ import Reactor
 import Reports
 import Ring
 import RingWire
+import Seal
 import Sealing
 import Transport
 
@@ -125,6 +126,39 @@ extension Daemon {
       try SessionBackend(spread, guardian: guardian, on: loop, log: log) { [unowned operations] in
         operations.name($0)
       }
+    }
+  }
+
+  /// What payloads are authenticated with on a Spread daemon; `nil` without a key, or where the ring
+  /// itself is sealed.
+  static func seal(_ configuration: WackamoleConfiguration) throws -> PayloadSeal? {
+    guard case .spread(let spread) = configuration.backend else { return nil }
+    let loaded: [ClusterKey]?
+    do throws(RingKeys.Failure) {
+      loaded = try RingKeys.load(spread.key)
+    } catch {
+      throw StartFailure(text: error.text)
+    }
+    guard let keys = loaded else { return nil }
+    guard let authenticator = PayloadKeys(keys) else {
+      throw StartFailure(text: "the keys of the group cannot be used: libsodium does not work")
+    }
+    return switch spread.unsealed {
+    case .refuse: PayloadSeal(authenticator)
+    case .accept: PayloadSeal(authenticator, takesBare: true)
+    case .send: PayloadSeal(authenticator, sendsSealed: false, takesBare: true)
+    }
+  }
+
+  /// Says what of a shared group is not protected.
+  static func warn(of configuration: WackamoleConfiguration, _ log: Logger) {
+    guard case .spread(let spread) = configuration.backend else { return }
+    switch (spread.key, spread.unsealed) {
+    case (.none, _):
+      log.warning("no Key: whoever can connect to a Spread daemon can forge messages of the group")
+    case (.file, .accept), (.file, .send):
+      log.warning("Unsealed = \(spread.unsealed.rawValue): messages without a tag are taken too")
+    case (.file, .refuse): break
     }
   }
 

@@ -82,6 +82,8 @@ final class Daemon {
     backend = try Self.makeBackend(configuration, guardian, operations, loop, log)
     drainMark = try DrainMark(directory: state, log: log)
     settings.isDrained = drainMark.isSet
+    settings.seal = try Self.seal(configuration)
+    Self.warn(of: configuration, log)
     let node = Driver(FailoverNodeEngine(settings)) { [unowned self] in perform($0) }
     self.node = node
     node.schedule(on: loop)
@@ -156,8 +158,8 @@ final class Daemon {
     case .proven(let sent): hands.prove(sent)
     case .conflict(let vif, let address, let hardware):
       log.error("\(vif): a stranger, \(hardware), claims \(address), which stands here")
-    case .dropped(let sender, let reason):
-      log.error("a message of \(sender) to the group is ignored: \(reason)")
+    case .dropped(let report):
+      log.error("\(report.sender) is not listened to: \(report.reason)")
     case .note(let note): log.info("\(note)")
     case .departed: operations.finish { [loop] in loop.stop() }
     }
@@ -198,10 +200,24 @@ final class Daemon {
     Operations.Host(
       feed: { [unowned self] in node?.feed($0) },
       status: { [unowned self] in node?.machine.status },
-      engine: { [unowned self] in backend.health },
+      engine: { [unowned self] in health },
       address: { [unowned self] in backend.address(of: $0) },
       reload: { [unowned self] in reload($0) }
     )
+  }
+
+  /// The backend's health, and who is not listened to on a shared one.
+  private var health: StatusReport.EngineHealth {
+    var health = backend.health
+    guard let machine = node?.machine, let drops = machine.payloadDrops else { return health }
+    health.payloads = StatusReport.PayloadHealth(
+      key: machine.seal?.keyID,
+      sendsSealed: machine.seal?.sendsSealed ?? false,
+      takesBare: machine.seal?.takesBare ?? true,
+      dropped: PayloadDrop.allCases.map { ($0.rawValue, drops[$0]) },
+      ignored: machine.ignored.map { "\($0.sender) is not listened to: \($0.reason)" }
+    )
+    return health
   }
 
   /// Reads configuration and keys again; what is still wanted stays where it is.
@@ -217,7 +233,9 @@ final class Daemon {
       return fail("\(error)")
     }
     let (merged, later) = Reload.merge(wanted, into: configuration)
+    let seal: PayloadSeal?
     do {
+      seal = try Self.seal(merged)
       try Self.requireInterfaces(of: merged)
       try Self.refuseForeign(
         merged,
@@ -237,6 +255,7 @@ final class Daemon {
       case .refused(let refusal): fail("\(refusal)")
       case .done:
         configuration = merged
+        node?.feed(.seal(seal))
         operations.configure(merged)
         var text = "configuration and keys are read again"
         if !later.isEmpty {

@@ -117,9 +117,13 @@ struct Wackamole {
 
   /// Says on standard error what is wrong with the key file; the configuration is bad then.
   private static func checkKeys(_ configuration: WackamoleConfiguration) throws(Exit) {
-    guard case .embedded(let engine) = configuration.backend else { return }
+    let key =
+      switch configuration.backend {
+      case .embedded(let engine): engine.key
+      case .spread(let spread): spread.key
+      }
     do throws(RingKeys.Failure) {
-      _ = try RingKeys.load(engine.key)
+      _ = try RingKeys.load(key)
     } catch {
       Terminal.error("wackamole: \(error.text)")
       throw .usage

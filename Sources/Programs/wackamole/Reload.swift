@@ -20,6 +20,12 @@ enum Reload {
       later.append(name)
     }
     keep(\.backend, "Spread or Engine")
+    if case .spread(let asked) = wanted.backend, case .spread(var spread) = present.backend {
+      // Keys are exchanged while everything runs.
+      (spread.key, spread.unsealed) = (asked.key, asked.unsealed)
+      merged.backend = .spread(spread)
+      if spread == asked { later.removeAll() }
+    }
     keep(\.group, "Group")
     keep(\.control, "Control")
     keep(\.controlGroup, "ControlGroup")

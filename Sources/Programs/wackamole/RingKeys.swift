@@ -4,7 +4,7 @@ import Configuration
 import EmbeddedRing
 import GroupModel
 
-/// The keys of the ring as the configuration names them.
+/// The keys of the ring, or of the group on a Spread daemon, as the configuration names them.
 enum RingKeys {
   typealias Failure = KeyLoading.Failure
 
