@@ -48,6 +48,8 @@ struct Cluster {
   private(set) var record: [(node: NodeID, effect: RingEngine.Effect)] = []
   private var random: SplitMix64
   var settings: (NodeID) -> RingEngine.Settings
+  /// Whom a member has configured from its next start on, if not all.
+  var knows: [NodeID: Roster] = [:]
 
   /// Whether a packet is lost; asked once per receiver.
   var loses: (_ from: NodeID, _ to: NodeID, Packet) -> Bool = { _, _, _ in false }
@@ -78,7 +80,9 @@ struct Cluster {
     for node in nodes.nodes {
       let old = hosts[node]
       let engine = RingEngine(
-        settings: settings(node),
+        settings: knows[node].map {
+          RingEngine.Settings(me: node, configured: $0, timers: timers)
+        } ?? settings(node),
         storedSequenceBound: old?.stored ?? storedBefore[node] ?? 0,
         random: SplitMix64(seed: random.next()),
         startingAt: now
@@ -285,5 +289,12 @@ extension Cluster {
       }
     }
     return tokens.values.sorted { $0.hop < $1.hop }
+  }
+}
+
+extension KnownMembers {
+  /// What a member with these configured says, as the engines of a ``Cluster`` have it.
+  static func of(_ roster: Roster) -> Self {
+    Self(roster.nodes.map { MemberMark(of: $0, at: "") })
   }
 }

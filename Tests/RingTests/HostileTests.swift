@@ -36,7 +36,8 @@ struct HostileTests {
       incarnation: Incarnation(7),
       ringSequence: WireLimits.ringSequence - 1,
       considered: ["n1", "n2", "n3"],
-      failed: []
+      failed: [],
+      known: .of(["n1", "n2", "n3"])
     )
     // Members of a working ring ignore a stranger's join, so it is sent while they gather.
     cluster.crash("n2")
@@ -185,7 +186,8 @@ struct HostileTests {
       delivered: 30,
       highest: 30,
       received: nil,
-      obligations: ["n1"]
+      obligations: ["n1"],
+      configuration: KnownMembers.of(["n1", "n2", "n3"]).digest
     )
     // n2 is told another past of n1, which itself sees the true one.
     cluster.forges = { _, to, packet in
@@ -200,7 +202,8 @@ struct HostileTests {
           delivered: 0,
           highest: WireLimits.sequence - 1,
           received: past?.received,
-          obligations: past?.obligations ?? .empty
+          obligations: past?.obligations ?? .empty,
+          configuration: past?.configuration ?? 0
         )
       return .commitToken(token)
     }

@@ -54,7 +54,8 @@ extension PaperTests {
       incarnation: Incarnation(1),
       ringSequence: 0,
       considered: ["a", "b"],
-      failed: ["b"]
+      failed: ["b"],
+      known: .of(["a", "b"])
     )
     cluster.inject(.join(join), to: "b")
     #expect(cluster["b"].notes.contains(.excluded("a", because: .calledUsFailed)))

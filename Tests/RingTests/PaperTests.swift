@@ -168,7 +168,8 @@ struct PaperTests {
       incarnation: Incarnation(1),
       ringSequence: 99_999,
       considered: ["a", "b", "c"],
-      failed: []
+      failed: [],
+      known: .of(["a", "b", "c"])
     )
     let data = DataPacket(
       sender: "c",
@@ -226,7 +227,8 @@ struct PaperTests {
       members: [
         CommitToken.Entry(node: "a", incarnation: Incarnation(1)),
         CommitToken.Entry(node: "b", incarnation: Incarnation(2)),
-      ]
+      ],
+      known: .of(["a", "b"])
     )
     cluster.inject(.commitToken(token), to: "b")
     #expect(cluster["b"].engine.phaseName == .gather)

@@ -13,6 +13,7 @@ import RingWire
 /// | command | meaning |
 /// | --- | --- |
 /// | `members NODE...` | who is configured; the first command |
+/// | `knows NODE NODE...` | what the first has configured when it is started next: itself, and these |
 /// | `start NODE...` | start, or start again after a crash |
 /// | `crash NODE...` | end without a word |
 /// | `leave NODE` | leave in good order |
@@ -83,6 +84,7 @@ extension Transcript {
     let rest = Array(words.dropFirst())
     switch words[0] {
     case "members": cluster = Cluster(try nodes(rest))
+    case "knows": cluster.knows[try node(word(0, of: rest))] = try nodes(rest)
     case "start": cluster.start(try nodes(rest))
     case "crash": for node in try nodes(rest).nodes { cluster.crash(node) }
     case "leave": cluster.leave(try node(word(0, of: rest)))
@@ -236,6 +238,7 @@ extension Transcript {
     case .leftOut(let node, let penalty): "leave out \(node) for \(penalty)"
     case .sequenceNotStored(let sequence): "use sequence \(sequence) before it is stored"
     case .refused(let reason): "refuse: \(spaced("\(reason)"))"
+    case .keptOut(let node, let difference): "keep out \(node): \(difference)"
     // Both are told in other words as well.
     case .installed, .stalled: nil
     }

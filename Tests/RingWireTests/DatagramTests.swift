@@ -54,7 +54,8 @@ struct DatagramTests {
         incarnation: Incarnation(4),
         ringSequence: 8,
         considered: ["a", "b", "c"],
-        failed: ["b"]
+        failed: ["b"],
+        known: known
       )
     ),
     .commitToken(
@@ -72,11 +73,13 @@ struct DatagramTests {
               delivered: 3,
               highest: 9,
               received: ring,
-              obligations: ["a", "z"]
+              obligations: ["a", "z"],
+              configuration: 17
             )
           ),
           CommitToken.Entry(node: "b", incarnation: Incarnation(2)),
-        ]
+        ],
+        known: known
       )
     ),
     .beacon(Beacon(sender: "a", ring: ring)),
@@ -85,12 +88,17 @@ struct DatagramTests {
         sender: "a",
         ring: ring,
         members: ["a", "b"],
-        heard: [RingID(sequence: 2, representative: "x")]
+        heard: [RingID(sequence: 2, representative: "x")],
+        known: known
       )
     ),
     .hurry(Hurry(sender: "a", ring: ring)),
     .departure(Departure(sender: "a", incarnation: Incarnation(3))),
   ]
+
+  static let known = KnownMembers([
+    MemberMark(of: "a", at: "10.0.0.1:4803"), MemberMark(of: "b", at: "10.0.0.2:4803"),
+  ])
 
   static var token: Token {
     var token = Token(sender: "a", ring: ring)
@@ -176,7 +184,8 @@ struct DatagramTests {
       sender: crowd[0],
       ring: Self.ring,
       members: Roster(crowd),
-      heard: []
+      heard: [],
+      known: Self.known
     )
     #expect(throws: WireError.excessive(field: "members", value: 130, limit: 128)) {
       try Datagram.decode(Datagram.encode(.announcement(announcement), header: Self.header)[...])

@@ -32,6 +32,7 @@ extension RingEngine {
       if let index = token.roster.index(of: context.me) {
         self.token.members[index].past = context.past
       }
+      self.token.known = token.known.intersection(context.settings.known)
       if let bound = context.sequences.reserve(beyond: token.ring.sequence) {
         context.emit(.store(bound: bound))
       }
@@ -132,7 +133,8 @@ extension RingEngine.Context {
       delivered: home.delivered,
       highest: home.log.highest,
       received: home.received,
-      obligations: home.obligations
+      obligations: home.obligations,
+      configuration: settings.known.digest
     )
   }
 }

@@ -32,6 +32,8 @@ extension RingEngine {
     /// When this member last sent something to all members of its ring.
     var broadcastAt: Instant
     var isLeaving = false
+    /// Whose exclusion for a differing configuration was noted already.
+    var keptOut = Roster.empty
     /// Until when the sockets may take to be drained after a stall; `nil` without one.
     var drainBy: Instant?
     /// Whether the engine was called since it started.
@@ -46,6 +48,7 @@ extension RingEngine {
         id: RingID(sequence: 0, representative: settings.me),
         members: [settings.me],
         incarnations: [incarnation],
+        known: settings.known,
         me: settings.me,
         longestMessage: settings.longestMessage,
         lossAt: now

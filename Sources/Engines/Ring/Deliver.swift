@@ -55,6 +55,7 @@ extension RingEngine.Context {
     sequences.noteInstalled(home.id.sequence)
     outbox.restart()
     attempts = Attempts()
+    keptOut = keptOut.subtracting(home.members)
     broadcastAt = now
     statistics.configurations += 1
     statistics.longestRotation = .zero

@@ -49,7 +49,8 @@ extension RingEngine.Gather {
       incarnation: context.incarnation,
       ringSequence: context.sequences.highest,
       considered: considered,
-      failed: failed
+      failed: failed,
+      known: context.known
     )
   }
 
@@ -73,6 +74,12 @@ extension RingEngine.Gather {
       return context.drop(.leftOut)
     }
     guard let index = context.settings.configured.index(of: sender) else { return }
+    if let difference = context.difference(to: join, apartFrom: failed) {
+      context.keepOut(sender, because: difference)
+      // The run that was a member before is gone.
+      if fail(sender, because: .rosterDiffers, in: &context) { renew(in: &context) }
+      return
+    }
     if !context.sequences.learn(join.ringSequence) { context.drop(.implausibleSequence) }
     context.peers.noteJoin(of: sender)
     joins[index] = join
@@ -111,12 +118,12 @@ extension RingEngine.Gather {
     fail(deaf, because: .failedToReceive, in: &context)
   }
 
-  /// Adds processes.
+  /// Adds processes, as far as those of the old ring know them.
   ///
   /// - Returns: whether anything changed.
   @discardableResult
   private mutating func consider(_ roster: Roster, in context: inout RingEngine.Context) -> Bool {
-    let new = roster.intersection(context.settings.configured).subtracting(considered)
+    let new = context.acquaintances(among: roster).subtracting(considered)
     guard !new.isEmpty else { return false }
     considered = considered.union(new)
     for node in new.nodes {

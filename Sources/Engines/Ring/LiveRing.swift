@@ -12,6 +12,10 @@ struct LiveRing: Sendable, Equatable {
   let members: Roster
   /// The runs of ``members``, in their order.
   let incarnations: [Incarnation]
+  /// What all of ``members`` had configured when the ring was formed.
+  let known: KnownMembers
+  /// Those of ``members`` that then had something else configured than this member.
+  let dissenters: Roster
   let me: NodeID
   /// Who gets the token from this member; itself in a ring of one.
   let successor: NodeID
@@ -56,11 +60,14 @@ struct LiveRing: Sendable, Equatable {
     id: RingID,
     members: Roster,
     incarnations: [Incarnation],
+    known: KnownMembers,
+    dissenters: Roster = .empty,
     me: NodeID,
     longestMessage: Int,
     lossAt: Instant
   ) {
     (self.id, self.members, self.incarnations) = (id, members, incarnations)
+    (self.known, self.dissenters) = (known, dissenters)
     (self.me, self.lossAt) = (me, lossAt)
     successor = members.successor(of: me) ?? me
     others = members.removing(me)

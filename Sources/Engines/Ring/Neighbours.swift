@@ -57,7 +57,8 @@ extension RingEngine.Context {
       sender: me,
       ring: home.id,
       members: home.members,
-      heard: neighbours.rings
+      heard: neighbours.rings,
+      known: known
     )
     multicast(.announcement(announcement), to: roster)
   }
@@ -72,8 +73,8 @@ extension RingEngine.Context {
       drop(.idleAnnouncement)
       return nil
     }
-    guard announcement.members.isSubset(of: settings.configured) else {
-      drop(.notConfigured)
+    if let difference = difference(to: announcement) {
+      keepOut(announcement.sender, because: difference)
       return nil
     }
     guard !peers.isLeftOut(announcement.sender, at: now) else {

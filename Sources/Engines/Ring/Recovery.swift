@@ -51,6 +51,8 @@ extension RingEngine {
         id: token.ring,
         members: token.roster,
         incarnations: token.members.map(\.incarnation),
+        known: token.known,
+        dissenters: context.dissenters(in: token),
         me: context.me,
         longestMessage: context.settings.longestMessage,
         lossAt: context.now + context.timers.tokenLoss

@@ -161,7 +161,13 @@ extension RingEngine.Phase {
       return gathering(.commitLost, considering: roster, in: &context)
     case .commit(let entries):
       let ring = RingID(sequence: context.sequences.highest + 1, representative: context.me)
-      let token = CommitToken(sender: context.me, ring: ring, hop: 0, members: entries)
+      let token = CommitToken(
+        sender: context.me,
+        ring: ring,
+        hop: 0,
+        members: entries,
+        known: context.settings.known
+      )
       return committed(RingEngine.Commit(token, after: gather, in: &context), in: &context)
     }
   }

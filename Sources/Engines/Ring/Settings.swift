@@ -7,7 +7,11 @@ extension RingEngine {
   package struct Settings: Sendable, Equatable {
     package var me: NodeID
     /// All configured members, this one included.
-    package var configured: Roster
+    package let configured: Roster
+    /// How each of ``configured`` is told from one of that name at another address.
+    private let marks: [MemberMark]
+    /// All of ``configured``, by name and address.
+    let known: KnownMembers
     package var timers: RingTimers
     /// The most packets that all members together send in one rotation; two for each member if that
     /// is more.
@@ -25,11 +29,22 @@ extension RingEngine {
     /// The longest message, in bytes.
     package var longestMessage = 16 << 20
 
-    package init(me: NodeID, configured: Roster, timers: RingTimers) {
+    /// Takes the address of each member as text that is the same wherever the address is.
+    package init(
+      me: NodeID,
+      configured: Roster,
+      timers: RingTimers,
+      address: (NodeID) -> String = { _ in "" }
+    ) {
       self.me = me
       self.configured = configured.inserting(me)
       self.timers = timers
+      marks = self.configured.nodes.map { MemberMark(of: $0, at: address($0)) }
+      known = KnownMembers(marks)
     }
+
+    /// `nil` for who is not configured.
+    func mark(of node: NodeID) -> MemberMark? { configured.index(of: node).map { marks[$0] } }
 
     /// Lets no datagram with messages be longer than so many bytes, without the headers of IP and UDP.
     package mutating func fit(datagram bytes: Int) {

@@ -56,6 +56,8 @@ extension RingEngine {
   package enum DropReason: Int, Sendable, Hashable, CaseIterable {
     /// The sender is not a configured member.
     case notConfigured
+    /// The sender's ring and this one do not have all their members configured alike.
+    case rosterDiffers
     /// The packet says that this member sent it.
     case ownPacket
     /// The packet is of a ring this member is not in.
@@ -149,6 +151,8 @@ extension RingEngine {
     case stalled(Duration)
     /// A submitted message was not taken.
     case refused(DropReason)
+    /// A ring, or a member that joins one, stays outside; noted once for each.
+    case keptOut(NodeID, because: RosterDifference)
   }
 
   /// Why a member was found failed.
@@ -161,6 +165,8 @@ extension RingEngine {
     case calledUsFailed
     /// It took tokens, but not what others sent and this member holds.
     case failedToReceive
+    /// It was started again, and does not have the members of this ring configured as they have it.
+    case rosterDiffers
     /// Several rings in a row that were agreed on with it were lost.
     case spoiled
     /// Another member calls it failed.

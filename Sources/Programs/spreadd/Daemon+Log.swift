@@ -37,6 +37,10 @@ extension Daemon {
       log.warning("ring sequence \(sequence) is in use, but not on stable storage yet")
     case .leftOut(let node, let duration):
       log.warning("\(node) spoils ring after ring and is left out for \(duration)")
+    case .keptOut(let node, let difference):
+      log.warning(
+        "\(node) is kept out of the ring: \(difference); give all daemons the same Spread_Segments"
+      )
     case .gathering, .excluded, .refused: log.debug("ring: \(note)")
     }
   }

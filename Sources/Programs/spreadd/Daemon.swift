@@ -387,7 +387,10 @@ extension Daemon {
     var settings = RingEngine.Settings(
       me: me.node,
       configured: configuration.roster,
-      timers: configuration.ring.timers
+      timers: configuration.ring.timers,
+      address: { node in
+        configuration.daemons.first { $0.node == node }?.endpoint.description ?? ""
+      }
     )
     // IPv6 takes 20 bytes more of a frame.
     if me.endpoint.address.bitWidth != 32 { settings.fit(datagram: 1_500 - 48) }

@@ -114,6 +114,7 @@ struct StatusReport {
       ("dropped_for_slow_sessions", sessions.dropped), ("unreadable", sessions.unreadable),
     ]
     counters += daemon.linkDrops.map { ("datagrams_dropped_\($0.reason)", $0.count) }
+    counters += RingEngine.DropReason.allCases.map { ("ring_dropped_\($0)", ring.dropped($0)) }
     for refusal in Refusal.allCases where refusal != .noName {
       counters.append(("refused_" + Self.words("\(refusal)"), sessions.refused(refusal)))
     }

@@ -132,7 +132,8 @@ extension RingBackend {
     var settings = RingEngine.Settings(
       me: engine.node,
       configured: engine.roster,
-      timers: engine.timers
+      timers: engine.timers,
+      address: { engine.endpoint(of: $0)?.description ?? "" }
     )
     settings.fit(datagram: engine.longestDatagram)
     let node = GroupNode(
@@ -147,11 +148,22 @@ extension RingBackend {
       link: link,
       loop: loop,
       store: { store.store($0) },
-      noted: { log.debug("ring: \($0)") },
+      noted: { write($0, to: log) },
       groupsNoted: { log.debug("groups: \($0)") }
     )
     ring = made
     return made
+  }
+
+  private static func write(_ note: RingEngine.Note, to log: Logger) {
+    switch note {
+    case .keptOut(let node, let difference):
+      log.warning(
+        "\(node) is kept out of the cluster: \(difference); give all machines the same Peers"
+      )
+    case .gathering, .installed, .excluded, .leftOut, .sequenceNotStored, .stalled, .refused:
+      log.debug("ring: \(note)")
+    }
   }
 
   /// The configured multicast group, on the interface that has this node's own address.

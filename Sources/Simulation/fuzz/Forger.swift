@@ -109,8 +109,10 @@ extension Forger {
       delivered: UInt64.random(in: 0...aru, using: &random),
       highest: raised(aru, &random),
       received: Bool.random(using: &random) ? token.ring : nil,
-      obligations: roster(&random)
+      obligations: roster(&random),
+      configuration: past?.configuration ?? 0
     )
+    if Int.random(in: 0..<4, using: &random) == 0 { token.known = known(token.known, &random) }
     if Bool.random(using: &random) {
       token.hop = UInt16.random(in: 0...2 * UInt16(token.members.count), using: &random)
     }
@@ -138,6 +140,7 @@ extension Forger {
     join.ringSequence = raised(join.ringSequence, &random)
     join.considered = roster(&random).inserting(join.sender)
     join.failed = roster(&random).intersection(join.considered).removing(join.sender)
+    if Bool.random(using: &random) { join.known = known(join.known, &random) }
     return join
   }
 
@@ -148,6 +151,12 @@ extension Forger {
     announcement.members = roster(&random).inserting(sender)
     announcement.ring = RingID(sequence: raised(ring.sequence, &random), representative: sender)
     announcement.heard.append(ring)
+    if Bool.random(using: &random) { announcement.known = known(announcement.known, &random) }
     return announcement
+  }
+
+  private func known(_ true: KnownMembers, _ random: inout SplitMix64) -> KnownMembers {
+    let kept = `true`.marks.filter { _ in Bool.random(using: &random) }
+    return KnownMembers(kept + [MemberMark(rawValue: random.next())])
   }
 }

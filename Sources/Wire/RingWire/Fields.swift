@@ -71,6 +71,19 @@ extension ByteReader {
     }
     return Roster(nodes)
   }
+
+  /// Reads marks, which must be in ascending order, each once.
+  mutating func readKnown() throws(WireError) -> KnownMembers {
+    let count = try readCount("known members", limit: WireLimits.members)
+    var marks: [MemberMark] = []
+    marks.reserveCapacity(count)
+    for _ in 0..<count {
+      let mark = MemberMark(rawValue: try read())
+      if let last = marks.last, last >= mark { throw .malformed(field: "known members") }
+      marks.append(mark)
+    }
+    return KnownMembers(marks)
+  }
 }
 
 extension ByteWriter {
@@ -99,5 +112,10 @@ extension ByteWriter {
   mutating func write(_ roster: Roster) {
     writeCount(roster.count)
     for node in roster.nodes { write(node) }
+  }
+
+  mutating func write(_ known: KnownMembers) {
+    writeCount(known.marks.count)
+    for mark in known.marks { write(mark.rawValue) }
   }
 }

@@ -19,16 +19,19 @@ package struct Join: Sendable, Equatable {
   package var considered: Roster
   /// Those of them considered failed; never the sender.
   package var failed: Roster
+  /// What all members of the sender's last ring have configured, and the sender still has.
+  package var known: KnownMembers
 
   package init(
     sender: NodeID,
     incarnation: Incarnation,
     ringSequence: UInt64,
     considered: Roster,
-    failed: Roster
+    failed: Roster,
+    known: KnownMembers
   ) {
     (self.sender, self.incarnation, self.ringSequence) = (sender, incarnation, ringSequence)
-    (self.considered, self.failed) = (considered, failed)
+    (self.considered, self.failed, self.known) = (considered, failed, known)
   }
 
   init(reading reader: inout ByteReader) throws(WireError) {
@@ -37,6 +40,7 @@ package struct Join: Sendable, Equatable {
     ringSequence = try reader.readRingSequence()
     considered = try reader.readRoster("considered")
     failed = try reader.readRoster("failed")
+    known = try reader.readKnown()
     guard considered.contains(sender), !failed.contains(sender) else {
       throw .malformed(field: "join")
     }
@@ -49,6 +53,7 @@ package struct Join: Sendable, Equatable {
     writer.write(ringSequence)
     writer.write(considered)
     writer.write(failed)
+    writer.write(known)
   }
 }
 
@@ -62,9 +67,12 @@ package struct CommitToken: Sendable, Equatable {
   package var hop: UInt16
   /// In ring order.
   package var members: [Entry]
+  /// What all those have configured whom the token has visited.
+  package var known: KnownMembers
 
-  package init(sender: NodeID, ring: RingID, hop: UInt16, members: [Entry]) {
+  package init(sender: NodeID, ring: RingID, hop: UInt16, members: [Entry], known: KnownMembers) {
     (self.sender, self.ring, self.hop, self.members) = (sender, ring, hop, members)
+    self.known = known
   }
 
   package struct Entry: Sendable, Equatable {
@@ -93,6 +101,8 @@ package struct CommitToken: Sendable, Equatable {
     package let received: RingID?
     /// Its obligation set.
     package let obligations: Roster
+    /// The digest of what it has configured.
+    package let configuration: UInt64
 
     package init(
       ring: RingID?,
@@ -100,10 +110,12 @@ package struct CommitToken: Sendable, Equatable {
       delivered: UInt64,
       highest: UInt64,
       received: RingID?,
-      obligations: Roster
+      obligations: Roster,
+      configuration: UInt64
     ) {
       (self.ring, self.aru, self.delivered, self.highest) = (ring, aru, delivered, highest)
       (self.received, self.obligations) = (received, obligations)
+      self.configuration = configuration
     }
   }
 
@@ -123,6 +135,7 @@ extension CommitToken {
       if let last = members.last, last.node >= entry.node { throw .malformed(field: "members") }
       members.append(entry)
     }
+    known = try reader.readKnown()
     guard ring.representative == members.first?.node, hop <= 2 * UInt16(count) else {
       throw .malformed(field: "commit token")
     }
@@ -134,6 +147,7 @@ extension CommitToken {
     writer.write(hop)
     writer.writeCount(members.count)
     for entry in members { entry.write(to: &writer) }
+    writer.write(known)
   }
 }
 
@@ -160,6 +174,7 @@ extension CommitToken.Past {
     highest = try reader.readSequence()
     received = try reader.readOptionalRing()
     obligations = try reader.readRoster("obligations")
+    configuration = try reader.read()
     guard delivered <= aru, aru <= highest else { throw .malformed(field: "past") }
   }
 
@@ -170,5 +185,6 @@ extension CommitToken.Past {
     writer.write(highest)
     writer.write(received)
     writer.write(obligations)
+    writer.write(configuration)
   }
 }

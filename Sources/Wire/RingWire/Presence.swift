@@ -28,9 +28,18 @@ package struct Announcement: Sendable, Equatable {
   package var members: Roster
   /// The rings whose announcements arrived lately.
   package var heard: [RingID]
+  /// What all members of the ring have configured, and the sender still has.
+  package var known: KnownMembers
 
-  package init(sender: NodeID, ring: RingID, members: Roster, heard: [RingID]) {
+  package init(
+    sender: NodeID,
+    ring: RingID,
+    members: Roster,
+    heard: [RingID],
+    known: KnownMembers
+  ) {
     (self.sender, self.ring, self.members, self.heard) = (sender, ring, members, heard)
+    self.known = known
   }
 
   init(reading reader: inout ByteReader) throws(WireError) {
@@ -42,6 +51,7 @@ package struct Announcement: Sendable, Equatable {
     for _ in 0..<(try reader.readCount("rings heard", limit: WireLimits.heardRings)) {
       heard.append(try reader.readRing())
     }
+    known = try reader.readKnown()
   }
 
   func write(to writer: inout ByteWriter) {
@@ -50,6 +60,7 @@ package struct Announcement: Sendable, Equatable {
     writer.write(members)
     writer.writeCount(heard.count)
     for ring in heard { writer.write(ring) }
+    writer.write(known)
   }
 }
 

@@ -17,6 +17,8 @@ package struct RingScene: Scene {
   let cast: Cast
   private let settings: RingEngine.Settings
   private let traffic: Traffic
+  /// Whether hosts have names configured besides, that nobody has, each its own.
+  private let hasStrayNames: Bool
   package internal(set) var watch: RingWatch
   /// The messages submitted after the world settled.
   private var lastLetters: [Letter] = []
@@ -26,6 +28,20 @@ package struct RingScene: Scene {
     traffic = Traffic(climate: climate, drawing: &chance)
     settings = Self.settings(cast: cast, climate: climate, drawing: &chance)
     watch = RingWatch(cast: cast, naming: .byLetter)
+    // Drawn aside, so that all else in the world of a seed stays what it was.
+    var aside = chance
+    hasStrayNames = aside.happens(percent: 25)
+  }
+
+  /// What a host has configured from this start on.
+  private func settings(for boot: Boot) -> RingEngine.Settings {
+    let me = cast.node(boot.host)
+    var aside = boot.random
+    var chance = Chance(seed: aside.next())
+    guard hasStrayNames, chance.happens(percent: 60) else { return settings.with(me, cast.roster) }
+    let strays: [NodeID] = ["x1", "x2", "x3"]
+    let some = strays.filter { _ in chance.happens(percent: 50) }
+    return settings.with(me, cast.roster.union(Roster(some)))
   }
 
   /// Draws what the engines of a world have in common.
@@ -59,10 +75,8 @@ package struct RingScene: Scene {
   ) -> RingEngine {
     watch.start(boot)
     world.post(.submit(host: boot.host), after: world.chance.wait(mean: traffic.interval))
-    var settings = settings
-    settings.me = cast.node(boot.host)
     return RingEngine(
-      settings: settings,
+      settings: settings(for: boot),
       storedSequenceBound: boot.storedBound,
       random: boot.random,
       startingAt: boot.now
@@ -199,5 +213,19 @@ extension RingScene {
 
   package mutating func unsettled(_ live: HostSet, in world: inout Surroundings<Errand>) {
     watch.unsettled(live)
+  }
+}
+
+extension RingEngine.Settings {
+  /// The same for a member that has these configured.
+  fileprivate func with(_ me: NodeID, _ roster: Roster) -> Self {
+    var other = Self(me: me, configured: roster, timers: timers)
+    other.window = window
+    other.personalWindow = personalWindow
+    other.accelerated = accelerated
+    other.acceleratedWindow = acceleratedWindow
+    other.datagramBudget = datagramBudget
+    other.longestMessage = longestMessage
+    return other
   }
 }

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import GroupModel
+import Machine
+import Ring
+import RingWire
+import Testing
+
+@Suite("Members with different configurations")
+struct RosterTests {
+  @Test("Whom not all members of a ring know stays outside, and the ring stands")
+  func stranger() {
+    var cluster = Cluster(["a", "b", "c", "d"])
+    (cluster.knows["b"], cluster.knows["c"]) = (["a", "b", "c"], ["a", "b", "c"])
+    cluster.start(["a", "b", "c"])
+    #expect(cluster.advance(atMost: .seconds(1)) { $0.isRing(["a", "b", "c"]) } != nil)
+    let ring = cluster["a"].engine.ring
+    cluster.start(["d"])
+    cluster.advance(.seconds(5))
+    #expect(cluster.isRing(["a", "b", "c"]))
+    #expect(cluster["a"].engine.ring == ring)
+    #expect(cluster.isRing(["d"]))
+    // Either side can tell, and says it once.
+    let atA = RingEngine.RosterDifference(
+      unknownHere: ["d"],
+      unknownThere: .empty,
+      dissenters: ["b", "c"]
+    )
+    let atD = RingEngine.RosterDifference(
+      unknownHere: .empty,
+      unknownThere: ["d"],
+      dissenters: .empty
+    )
+    #expect(cluster.differences("a") == [.keptOut("d", because: atA)])
+    #expect(cluster.differences("d") == [.keptOut("a", because: atD)])
+    #expect(cluster["a"].engine.statistics.dropped(.rosterDiffers) > 3)
+  }
+
+  @Test("The same name at another address is somebody else")
+  func otherAddress() {
+    var cluster = Cluster(["a", "b", "c"])
+    cluster.settings = { node in
+      RingEngine.Settings(me: node, configured: ["a", "b", "c"], timers: .lan) {
+        $0 == "c" && node == "b" ? "10.0.0.9" : "10.0.0.\($0)"
+      }
+    }
+    cluster.start(["a", "b"])
+    #expect(cluster.advance(atMost: .seconds(1)) { $0.isRing(["a", "b"]) } != nil)
+    cluster.start(["c"])
+    cluster.advance(.seconds(3))
+    #expect(cluster.isRing(["a", "b"]))
+    #expect(cluster.isRing(["c"]))
+    #expect(cluster["a"].engine.statistics.gathered(because: .merge) == 0)
+  }
+
+  @Test("The order of a list is nothing, and more names that nobody uses are no hindrance")
+  func harmless() {
+    var cluster = Cluster(["a", "b", "c", "x", "y"])
+    (cluster.knows["a"], cluster.knows["b"]) = (["a", "b", "c", "x"], ["c", "b", "a"])
+    cluster.start(["a", "b", "c"])
+    #expect(cluster.advance(atMost: .milliseconds(100)) { $0.isRing(["a", "b", "c"]) } != nil)
+    #expect(cluster.differences("a").isEmpty)
+  }
+
+  @Test("Who start together and do not all know each other come to rest in rings that do")
+  func chain() {
+    var cluster = Cluster(["a", "b", "c"])
+    (cluster.knows["a"], cluster.knows["c"]) = (["a", "b"], ["b", "c"])
+    cluster.start(["a", "b", "c"])
+    cluster.advance(.seconds(3))
+    let ring = cluster["b"].engine.members
+    #expect(ring == ["a", "b"] || ring == ["b", "c"])
+    #expect(cluster.isRing(ring))
+    let formed = cluster["b"].engine.statistics.configurations
+    cluster.advance(.seconds(10))
+    #expect(cluster["b"].engine.statistics.configurations == formed)
+  }
+
+  @Test("A member that is back with another list does not split the ring that it was in")
+  func restartedApart() {
+    var cluster = Cluster(["a", "b", "c"])
+    cluster.start(["a", "b", "c"])
+    #expect(cluster.advance(atMost: .seconds(1)) { $0.isRing(["a", "b", "c"]) } != nil)
+    cluster.knows["c"] = ["a", "c"]
+    // At once, so that the ring has not noticed that it was gone.
+    cluster.crash("c")
+    cluster.start(["c"])
+    let time = cluster.advance(atMost: .seconds(2)) { $0.isRing(["a", "b"]) }
+    #expect(time.map { $0 < .milliseconds(400) } == true)
+    cluster.advance(.seconds(2))
+    #expect(cluster.isRing(["a", "b"]))
+    #expect(cluster.isRing(["c"]))
+    cluster.knows["c"] = nil
+    cluster.crash("c")
+    cluster.start(["c"])
+    #expect(cluster.advance(atMost: .seconds(2)) { $0.isRing(["a", "b", "c"]) } != nil)
+  }
+}
+
+extension Cluster {
+  /// What was noted at a member of who is kept out.
+  func differences(_ node: NodeID) -> [RingEngine.Note] {
+    self[node].notes.filter { if case .keptOut = $0 { true } else { false } }
+  }
+}
