@@ -354,7 +354,8 @@ let package = Package(
     tests(
       "SpreadSession",
       values + [
-        "SessionWire", "SessionClient", "SpreadSession", "Reactor", "FakeDaemon", "Namespaces",
+        "SessionWire", "SessionClient", "SpreadSession", "Reactor", "Transport", "FakeDaemon",
+        "Namespaces", "GroupConformance", "spreadd",
       ]
     ),
     tests("SpreadClient", ["Machine", "Reactor", "SpreadClient", "FakeDaemon", "Namespaces"]),

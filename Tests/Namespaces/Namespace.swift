@@ -61,15 +61,20 @@ package struct Namespace {
 
   /// Runs ip(8) in the present namespace.
   package static func ip(_ arguments: String) throws {
-    let words = ["ip"] + arguments.split(separator: " ").map(String.init)
+    try run(["ip"] + arguments.split(separator: " ").map(String.init))
+  }
+
+  /// Runs a program in the present namespace; the first word is its name.
+  package static func run(_ words: [String]) throws {
+    let text = words.joined(separator: " ")
     var argv: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) }
     defer { for word in argv { free(word) } }
     argv.append(nil)
     var child = pid_t()
-    let result = posix_spawnp(&child, "ip", nil, nil, argv, environ)
-    guard result == 0 else { throw Failure(attempt: "run ip \(arguments)", errno: result) }
+    let result = posix_spawnp(&child, words.first ?? "", nil, nil, argv, environ)
+    guard result == 0 else { throw Failure(attempt: "run \(text)", errno: result) }
     var status: CInt = 0
     while waitpid(child, &status, 0) < 0, errno == EINTR {}
-    guard status == 0 else { throw Failure(attempt: "ip \(arguments)", errno: status) }
+    guard status == 0 else { throw Failure(attempt: text, errno: status) }
   }
 }
