@@ -370,7 +370,7 @@ let package = Package(
     tests("Reports", values + ["Health", "FailoverWire", "Failover", "TextLayout", "Reports"]),
     tests(
       "Manual",
-      ["GroupModel", "Health", "Configuration", "SpreadConfiguration"]
+      ["GroupModel", "Health", "FailoverWire", "Configuration", "SpreadConfiguration"]
     ),
     tests("Tidy", []),
   ]

@@ -34,6 +34,15 @@ struct SettingsTests {
     )
   }
 
+  @Test("A protocol is one that this program has")
+  func protocolVersion() throws {
+    #expect(try parse(smallest).protocolVersion == WackamoleConfiguration.newestProtocol)
+    #expect(try parse(smallest + "\nProtocol = 1").protocolVersion == 1)
+    for wrong in ["0", "3", "new", "-1", "257"] {
+      #expect(throws: Diagnostics.self) { try parse(smallest + "\nProtocol = \(wrong)") }
+    }
+  }
+
   @Test("A multicast group of the peers' family is taken, in brackets or not")
   func multicast() throws {
     func group(_ text: String, peer: String) throws -> String? {

@@ -142,6 +142,7 @@ import Testing
     #expect(again.first?.view == ViewID(epoch: 5, origin: 1, index: 2))
     #expect(again.first.map { $0.counter > facts.counter } ?? false)
     #expect(again.count { Self.isFacts($0.payload) } == 1)
+    #expect(!again.contains { Self.isHeartbeat($0.payload) })
     #expect(again.dropFirst().contains { Self.isState($0.payload) }, "the exchange follows")
     // The first sending comes, late: nobody takes it, and it is not sent a third time.
     node.isHolding = false

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Configuration
+import FailoverWire
 import Foundation
 import GroupModel
 import Health
@@ -114,10 +115,15 @@ struct ManualTests {
         "LogFacility",
         "Mature", "Interval", "AcquisitionsPerRound", "Weight",
         "Lease", "Policy", "Quorum", "Refresh", "Rate", "Burst", "Conflict", "RealTime",
-        "LockMemory",
+        "LockMemory", "Protocol",
         "Port", "Multicast", "MTU", "Profile", "State",
       ]
     )
+  }
+
+  @Test("The newest protocol is that of the messages")
+  func newestProtocol() {
+    #expect(WackamoleConfiguration.newestProtocol == FailoverMessage.version)
   }
 
   @Test("The examples in the manual, the folder of examples and the README are good")

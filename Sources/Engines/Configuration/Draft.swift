@@ -69,6 +69,7 @@ struct Draft: Sendable {
   var scripts: [WackamoleConfiguration.Script] = []
   /// The statements met whose effect is not built yet.
   var unbuilt: [Located<StatementWord>] = []
+  var protocolVersion: UInt8?
   var mature: Duration?
   var balance = WackamoleConfiguration.Balance()
   var interfaces = InterfacesDraft()

@@ -31,6 +31,7 @@ extension Parser {
       control: draft.control ?? "/run/wackamole/control",
       controlGroup: draft.controlGroup,
       logFacility: draft.logFacility ?? .daemon,
+      protocolVersion: draft.protocolVersion ?? WackamoleConfiguration.newestProtocol,
       mature: draft.mature ?? .seconds(5),
       arpCache: draft.arpCache ?? .seconds(60),
       balance: draft.balance,

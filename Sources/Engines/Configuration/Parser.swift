@@ -134,6 +134,11 @@ extension Parser {
     case .announce: try parseAnnounce(at: token)
     case .conflict: try parseConflict(at: token)
     case .process: try parseProcess(at: token)
+    case .protocolVersion:
+      draft.protocolVersion = try parseScalar(at: token, named: word.rawValue) {
+        parser throws(Diagnostic) in
+        UInt8(try parser.takeNumber(in: 1...Int(WackamoleConfiguration.newestProtocol)))
+      }
     }
   }
 

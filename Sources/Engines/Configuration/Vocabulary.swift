@@ -33,6 +33,7 @@ package enum StatementWord: String, Vocabulary {
   case announce = "Announce"
   case conflict = "Conflict"
   case process = "Process"
+  case protocolVersion = "Protocol"
   case include = "Include"
 
   /// Statements that are read and checked in full, and then refused: their effect is not built yet.

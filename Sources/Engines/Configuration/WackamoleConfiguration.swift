@@ -17,6 +17,8 @@ package struct WackamoleConfiguration: Sendable, Equatable {
   package static let heaviest = 1_000
   /// The most health checks.
   package static let mostChecks = 64
+  /// The version that `FailoverWire` has.
+  package static let newestProtocol: UInt8 = 2
   /// The most scripts to run.
   package static let mostScripts = 64
 
@@ -28,6 +30,9 @@ package struct WackamoleConfiguration: Sendable, Equatable {
   package var controlGroup: String?
   /// What log lines are marked with where they go to syslog.
   package var logFacility: LogFacility
+  /// The version of the messages between members, and of what follows from them: 1 to
+  /// ``newestProtocol``; the lowest of all members counts.
+  package var protocolVersion: UInt8
   /// How long a member that meets no mature one waits before it may hold an address.
   package var mature: Duration
   /// How often the members tell each other which hosts they know.

@@ -205,6 +205,7 @@ package struct StatusReport {
       .init("drained", .bool(member.drained)),
       .init("leaving", .bool(member.leaving)),
       .init("silent", .bool(member.isSilent)),
+      .init("protocol", member.version == 0 ? .null : .integer(Int64(member.version))),
       .init("load", .integer(Int64(member.load))),
       .init("weight", .integer(Int64(member.weight))),
       .init("failing_checks", .array(member.failing.map { .string(Self.text($0)) })),

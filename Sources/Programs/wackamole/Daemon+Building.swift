@@ -187,6 +187,7 @@ extension Daemon {
     failover.onBackendLoss = backend.onLoss
     failover.lease = configuration.interfaces.lease
     failover.mature = configuration.mature
+    failover.protocolVersion = configuration.protocolVersion
     failover.balanceInterval = configuration.balance.interval
     failover.acquisitionsPerRound = configuration.balance.acquisitionsPerRound.map {
       UInt16(clamping: $0)
