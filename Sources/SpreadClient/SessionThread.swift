@@ -36,6 +36,8 @@ final class SessionThread {
   /// Messages that wait for room, in order.
   private var waiting: [(message: ClientMessage, answer: Answer)] = []
   private var wasOpen = false
+  /// Why the session is over; `nil` as long as it is not, or if that was asked for.
+  private var failure: SpreadError?
 
   /// Runs a session until it is over, and answers everything that is asked meanwhile.
   static func run(
@@ -44,6 +46,7 @@ final class SessionThread {
     commands: Mailbox<Command>,
     events: EventBuffer
   ) {
+    var failure: SpreadError?
     do throws(SystemError) {
       let loop = try EventLoop()
       let session = try SessionThread(
@@ -54,12 +57,13 @@ final class SessionThread {
         events: events
       )
       try loop.run()
-      withExtendedLifetime(session) {}
+      failure = session.failure
     } catch {
-      events.finish(.unreachable("\(error)"))
+      failure = .unreachable("\(error)")
+      events.finish(failure)
     }
     events.finish()
-    commands.close { refuse($0) }
+    commands.close { [failure] in refuse($0, failure) }
   }
 
   private init(
@@ -87,9 +91,11 @@ final class SessionThread {
 
   // MARK: - Commands
 
-  private static func refuse(_ command: Command) {
+  /// Answers what comes when the session is over, which it may be before anybody awaits its opening.
+  private static func refuse(_ command: Command, _ failure: SpreadError?) {
     switch command {
-    case .awaitOpening(let answer), .join(_, let answer), .leave(_, let answer),
+    case .awaitOpening(let answer): answer.resume(returning: .failure(failure ?? .closed))
+    case .join(_, let answer), .leave(_, let answer),
       .send(_, let answer):
       answer.resume(returning: .failure(.closed))
     case .close(let done): done?.resume()
@@ -182,6 +188,7 @@ final class SessionThread {
   }
 
   private func end(_ error: SpreadError?) {
+    failure = error
     opening?.resume(returning: .failure(error ?? .closed))
     opening = nil
     failWaiting()

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import Glibc
 import GroupModel
+import Namespaces
 import SessionWire
 import SpreadClient
 import Testing
@@ -103,6 +105,20 @@ struct SpreadClientTests {
       try await spread.send([UInt8](repeating: 0, count: 139_921), to: ["g"])
     }
     await spread.close()
+  }
+
+  @Test("Where no daemon is, that is the reason, however early it is known")
+  func absent() async {
+    let path = "\(temporaryFolder)/no-daemon-\(getpid())"
+    for _ in 0..<50 {
+      let error = await #expect(throws: SpreadError.self) {
+        _ = try await SpreadConnection.connect(to: path)
+      }
+      guard case .unreachable(let text)? = error, text.contains(path) else {
+        Issue.record("\(String(describing: error))")
+        return
+      }
+    }
   }
 
   @Test("Without reconnection the events end by the error")
