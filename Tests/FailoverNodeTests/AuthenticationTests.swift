@@ -115,11 +115,13 @@ import Testing
     node.feed(.group(.disconnected(.unreachable("gone"))))
     node.release()
     node.feed(.group(.connected(Keyed.me)))
-    node.meet()
-    #expect(!node.acquired)
+    node.install(Keyed.view)
+    // Before the peer has said anything new.
     node.deliver(captured)
-    #expect(!node.acquired)
     #expect(node.engine.payloadDrops?[.replayed] == 1)
+    node.deliver(node.states[0])
+    #expect(node.engine.payloadDrops?[.replayed] == 2)
+    #expect(!node.acquired)
     // With other members there is not even a key to the old words.
     node.install(Keyed.view, members: [Keyed.me, Keyed.stranger])
     node.deliver(captured)
