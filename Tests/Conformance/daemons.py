@@ -58,9 +58,12 @@ class Daemon:
         self._configuration = directory / f"{name}.conf"
         self.configure(settings)
 
-    def configure(self, settings: str) -> None:
+    def configure(self, settings: str, without: str = "") -> None:
+        """Writes the configuration, without the daemon of that name."""
+        lines = self._segments.splitlines()
+        segments = "\n".join(line for line in lines if not without or without not in line.split())
         self._configuration.write_text(
-            f"{self._segments}\nUnixSocket = {self.path}\nControlSocket = {self.control}\n"
+            f"{segments}\nUnixSocket = {self.path}\nControlSocket = {self.control}\n"
             f"StateDir = {self.directory / (self.name + '.state')}\nRuntimeDir = {self.directory}\n"
             f"DaemonUser = root\nDaemonGroup = root\n{settings}\n"
         )

@@ -11,7 +11,7 @@ import unittest
 from pathlib import Path
 
 from covering import covers
-from daemons import Alone
+from daemons import Alone, Ring
 from support import AloneTest
 from wire import NULL, Client, connect_bytes, until
 
@@ -34,6 +34,36 @@ class Signals(AloneTest):
         self.assertEqual(self.raw().code(), -3)
         first.cast([b"g"], b"still here")
         self.assertEqual(first.receive().data, b"still here")
+
+
+@unittest.skipUnless(os.geteuid() == 0, "needs root for network namespaces")
+class Members(unittest.TestCase):
+    def test_a_daemon_is_added_while_the_others_run(self) -> None:
+        ring = Ring()
+        self.addCleanup(ring.__exit__, None, None, None)
+        old, new = (ring["dB"], ring["dA"]), ring["dC"]
+        for daemon in old:
+            daemon.configure("", without="dC")
+            daemon.start()
+        ring.wait(("dB", "dA"))
+        first = self.enterContext(old[0].client(b"first"))
+        first.joined(b"g", 1)
+        for daemon in old:
+            daemon.configure("TokenLoss = 280ms")
+            daemon.reload()
+            until(lambda: "taken on" in daemon.log.read_text())
+            ring.wait(("dB", "dA"))
+        new.configure("TokenLoss = 280ms")
+        new.start()
+        ring.wait(Ring.NAMES)
+        # Nobody was disconnected, and all are in one order.
+        self.enterContext(new.client(b"late", membership=False)).cast([b"g"], b"hello")
+        until(lambda: first.receive().data == b"hello")
+        # Who is in the ring is not taken off.
+        old[0].configure("TokenLoss = 280ms", without="dC")
+        old[0].reload()
+        until(lambda: "stays as it was: it does not have {dC}" in old[0].log.read_text())
+        ring.wait(Ring.NAMES)
 
 
 class Ending(unittest.TestCase):

@@ -315,6 +315,48 @@ class Reloads(OperationsTest):
             spans = cluster.timeline.spans(address, begin, time.monotonic_ns())
             self.assertEqual(len({span.holders for span in spans}), 1, f"{address} was touched")
 
+    def test_a_fourth_node_comes_by_reloads_and_nothing_is_interrupted(self) -> None:
+        self.cluster = cluster = self.enterContext(Cluster(nodes=4, vips=6))
+        self.addCleanup(self.check_announcements)
+        fourth = f" web4:{cluster.settings.peers['web4']}"
+        old = ("web1", "web2", "web3")
+        for name in old:
+            config = cluster.nodes[name].config
+            config.write_text(config.read_text().replace(fourth, ""))
+        cluster.start(*old)
+        cluster.wait_settled("after the start of three")
+        before = {address: self.owner(address) for address in cluster.settings.addresses}
+        begin = time.monotonic_ns()
+        # It is not let in before all know it, and then holds what it can reach nobody about: so it waits.
+        for name in old:
+            done = self.reload(cluster.nodes[name], " }\n    Port", f"{fourth} }}\n    Port")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(done.stdout.count("start the daemon anew"), 0, done.stdout)
+            cluster.wait_settled(f"after the reload of {name}")
+        end = time.monotonic_ns()
+        self.assertEqual({a: self.owner(a) for a in before}, before)
+        for address in before:
+            spans = cluster.timeline.spans(address, begin, end)
+            self.assertEqual(len({span.holders for span in spans}), 1, f"{address} was touched")
+        begin = time.monotonic_ns()
+        cluster.start("web4")
+        self.wait_holding("web4", True, "its share of four")
+        for address, owner in before.items():
+            now = self.owner(address)
+            self.assertIn(now, (owner, "web4"), f"{address} moved, but not for balance")
+        self.never_doubled(begin)
+        status = cluster.nodes["web1"].status()
+        assert status is not None
+        self.assertEqual(status["ring"]["dropped"]["roster_differs"], 0)
+
+    def test_who_is_in_the_cluster_is_not_taken_off_the_list(self) -> None:
+        cluster = self.form(nodes=2, vips=2)
+        gone = f" web2:{cluster.settings.peers['web2']}"
+        done = self.reload(cluster.nodes["web1"], gone, "")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("web2", done.stderr)
+        cluster.wait_settled("after the reload that was refused")
+
     def test_a_bad_file_changes_nothing(self) -> None:
         cluster = self.form(nodes=1, vips=2)
         node = cluster.nodes["web1"]

@@ -112,6 +112,13 @@ struct Cluster {
     feed(.submit(service: service, payload: bytes), to: node)
   }
 
+  /// Configures a member that runs.
+  mutating func reconfigure(_ node: NodeID, with roster: Roster, timers other: RingTimers? = nil) {
+    knows[node] = roster
+    let settings = RingEngine.Settings(me: node, configured: roster, timers: other ?? timers)
+    feed(.reconfigure(settings), to: node)
+  }
+
   mutating func leave(_ node: NodeID) { feed(.leave, to: node) }
 
   mutating func inject(_ packet: Packet, to node: NodeID) { feed(.received(packet), to: node) }

@@ -95,6 +95,88 @@ struct RosterTests {
     cluster.start(["c"])
     #expect(cluster.advance(atMost: .seconds(2)) { $0.isRing(["a", "b", "c"]) } != nil)
   }
+
+  @Test("Members are added while the ring stands: nobody is lost, and the new one comes last")
+  func added() {
+    var cluster = Cluster(["a", "b", "c", "d"])
+    for node in ["a", "b", "c"] as [NodeID] { cluster.knows[node] = ["a", "b", "c"] }
+    cluster.start(["a", "b", "c", "d"])
+    #expect(cluster.advance(atMost: .seconds(1)) { $0.isRing(["a", "b", "c"]) } != nil)
+    for node in ["a", "b", "c"] as [NodeID] {
+      #expect(!cluster.isRing(cluster.roster))
+      cluster.submit("before \(node)", at: "b", .safe)
+      cluster.reconfigure(node, with: cluster.roster)
+      let wait = cluster.advance(atMost: .milliseconds(60)) { $0.isRing(["a", "b", "c"]) }
+      #expect(wait != nil, "the ring forms again at once")
+      if node != "c" { cluster.advance(.seconds(1)) }
+      #expect(cluster[node].notes.contains(.reconfigured))
+    }
+    #expect(cluster.advance(atMost: .milliseconds(600)) { $0.isRing($0.roster) } != nil)
+    for node in ["a", "b", "c"] as [NodeID] {
+      for case .regular(let configuration) in cluster[node].deliveries.dropFirst() {
+        #expect((["a", "b", "c"] as Roster).isSubset(of: configuration.members))
+        #expect(configuration.members.count == 3 || configuration.members == cluster.roster)
+      }
+      #expect(cluster.texts(node).count == 3)
+    }
+  }
+
+  @Test("Who is in the ring is not taken off the list: nothing changes")
+  func removed() {
+    var cluster = Cluster(["a", "b", "c"])
+    cluster.start(cluster.roster)
+    #expect(cluster.advance(atMost: .seconds(1)) { $0.isRing(["a", "b", "c"]) } != nil)
+    let ring = cluster["a"].engine.ring
+    cluster.reconfigure("a", with: ["a", "b", "x"])
+    cluster.advance(.seconds(1))
+    #expect(cluster["a"].notes.contains(.notReconfigured(stillMembers: ["c"])))
+    #expect(cluster["a"].engine.configured == ["a", "b", "c"])
+    #expect(cluster["a"].engine.ring == ring)
+    cluster.leave("c")
+    #expect(cluster.advance(atMost: .seconds(1)) { $0.isRing(["a", "b"]) } != nil)
+    for node in ["a", "b"] as [NodeID] { cluster.reconfigure(node, with: ["a", "b"]) }
+    cluster.advance(.seconds(1))
+    #expect(cluster["a"].engine.configured == ["a", "b"])
+    cluster.knows["c"] = nil
+    cluster.start(["c"])
+    cluster.advance(.seconds(2))
+    #expect(cluster.isRing(["a", "b"]))
+    #expect(cluster.isRing(["c"]))
+  }
+
+  @Test("Other time-outs hold from then on, and change no ring")
+  func timers() {
+    var cluster = Cluster(["a", "b", "c"])
+    cluster.start(cluster.roster)
+    #expect(cluster.advance(atMost: .seconds(1)) { $0.isRing(["a", "b", "c"]) } != nil)
+    let ring = cluster["a"].engine.ring
+    for node in cluster.roster.nodes {
+      cluster.reconfigure(node, with: cluster.roster, timers: .fast)
+      cluster.advance(.milliseconds(20))
+    }
+    cluster.advance(.seconds(1))
+    #expect(cluster["a"].engine.ring == ring)
+    cluster.crash("b")
+    let time = cluster.advance(atMost: .seconds(1)) { $0.isRing(["a", "c"]) }
+    #expect(time.map { $0 < .milliseconds(100) } == true)
+  }
+
+  @Test("What is configured while a ring is formed is taken on when it stands")
+  func inGather() {
+    var cluster = Cluster(["a", "b", "c"])
+    cluster.knows["a"] = ["a", "b"]
+    cluster.start(["a", "b"])
+    cluster.advance(.milliseconds(1))
+    #expect(cluster["a"].engine.phaseName != .operational)
+    cluster.reconfigure("a", with: ["a", "x"])
+    cluster.reconfigure("a", with: cluster.roster)
+    #expect(!cluster["a"].notes.contains(.reconfigured))
+    #expect(cluster.advance(atMost: .seconds(1)) { $0.isRing(["a", "b"]) } != nil)
+    cluster.advance(.milliseconds(100))
+    #expect(cluster["a"].notes.filter { $0 == .reconfigured }.count == 1)
+    cluster.start(["c"])
+    #expect(cluster.advance(atMost: .seconds(1)) { $0.isRing($0.roster) } != nil)
+  }
 }
 
 extension Cluster {

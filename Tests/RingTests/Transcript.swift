@@ -16,6 +16,7 @@ import RingWire
 /// | `knows NODE NODE...` | what the first has configured when it is started next: itself, and these |
 /// | `start NODE...` | start, or start again after a crash |
 /// | `crash NODE...` | end without a word |
+/// | `reconfigure NODE NODE...` | configure the first with itself and these while it runs |
 /// | `leave NODE` | leave in good order |
 /// | `submit NODE SERVICE TEXT` | give it a message to order |
 /// | `pause DURATION NODE...` | do not run it for so long, as `300ms` or `2s` |
@@ -87,6 +88,8 @@ extension Transcript {
     case "knows": cluster.knows[try node(word(0, of: rest))] = try nodes(rest)
     case "start": cluster.start(try nodes(rest))
     case "crash": for node in try nodes(rest).nodes { cluster.crash(node) }
+    case "reconfigure":
+      cluster.reconfigure(try node(word(0, of: rest)), with: try nodes(rest))
     case "leave": cluster.leave(try node(word(0, of: rest)))
     case "submit":
       let service = try service(word(1, of: rest))
@@ -239,6 +242,8 @@ extension Transcript {
     case .sequenceNotStored(let sequence): "use sequence \(sequence) before it is stored"
     case .refused(let reason): "refuse: \(spaced("\(reason)"))"
     case .keptOut(let node, let difference): "keep out \(node): \(difference)"
+    case .reconfigured: "take on other members"
+    case .notReconfigured(let members): "take on no other members: \(members) in the way"
     // Both are told in other words as well.
     case .installed, .stalled: nil
     }

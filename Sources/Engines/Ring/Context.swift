@@ -7,7 +7,9 @@ import RingWire
 extension RingEngine {
   /// What every phase may use; the large stores live here.
   struct Context: Sendable, Equatable {
-    let settings: Settings
+    private(set) var settings: Settings
+    /// What is to be taken on once the ring stands.
+    var wanted: Settings?
     let incarnation: Incarnation
     private(set) var now: Instant
     private var random: SplitMix64
@@ -60,6 +62,15 @@ extension RingEngine {
       neighbours = Neighbours()
       sequences = RingSequences(stored: storedSequenceBound)
       broadcastAt = now
+    }
+
+    /// Takes on other members and time-outs; the old ones must not be in use any more.
+    mutating func take(_ other: Settings) {
+      settings.take(other)
+      peers = Peers(settings.configured, keeping: peers)
+      neighbours.keep(settings.configured)
+      keptOut = .empty
+      outbox.room = settings.fragmentRoom
     }
 
     var me: NodeID { settings.me }

@@ -14,6 +14,11 @@ extension RingEngine {
     case stored(bound: UInt64)
     /// Everything that was waiting in the sockets when ``Effect/drain`` was performed has been fed.
     case drained
+    /// Other members and time-outs are configured: those of ``Settings``; nothing else of them counts.
+    ///
+    /// Taken on when the ring stands the next time, as a whole or not at all:
+    /// ``Note/reconfigured`` or ``Note/notReconfigured(stillMembers:)`` tells. The last one counts.
+    case reconfigure(Settings)
     /// The member is to leave the ring in good order.
     case leave
   }

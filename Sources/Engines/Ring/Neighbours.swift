@@ -38,6 +38,11 @@ struct Neighbours: Sendable, Equatable {
     list.removeAll { $0.heardAt < oldest || members.contains($0.announcement.sender) }
   }
 
+  /// Forgets those that are not among these.
+  mutating func keep(_ roster: Roster) {
+    list.removeAll { !$0.announcement.members.isSubset(of: roster) }
+  }
+
   var rings: [RingID] { list.prefix(WireLimits.heardRings).map(\.announcement.ring) }
 
   private func index(of node: NodeID) -> Int? {

@@ -16,7 +16,7 @@ struct Outbox: Sendable, Equatable {
   private static let leastPart = 128
 
   /// The most bytes of fragments in one packet.
-  let room: Int
+  var room: Int
   private let byteLimit: Int
   private var queue: [Pending] = []
   private var head = 0

@@ -37,6 +37,12 @@ struct Peers: Sendable, Equatable {
     peers = Array(repeating: Peer(), count: nodes.count)
   }
 
+  /// Takes over what is known of those that stay.
+  init(_ nodes: Roster, keeping old: Self) {
+    self.nodes = nodes
+    peers = nodes.nodes.map { node in old.nodes.index(of: node).map { old.peers[$0] } ?? Peer() }
+  }
+
   subscript(index: Int) -> Peer {
     get { peers[index] }
     _modify { yield &peers[index] }

@@ -33,7 +33,7 @@ package struct RingEngine: StateMachine {
   /// Begins to gather.
   ///
   /// - Parameters:
-  ///   - settings: what is fixed while the engine runs.
+  ///   - settings: what the engine is to know at its start.
   ///   - storedSequenceBound: the highest bound that ``Effect/store(bound:)`` ever put on stable
   ///     storage; ring sequences up to it may have been used. Without stable storage: the clock, in
   ///     milliseconds.
@@ -78,10 +78,12 @@ package struct RingEngine: StateMachine {
       phase.stored(in: &context)
     case .drained:
       drained()
+    case .reconfigure(let settings): context.wanted = settings
     case .leave:
       context.isLeaving = true
       phase.leave(in: &context)
     }
+    reconfigure()
   }
 
   package mutating func advance(to now: Instant, into effects: inout EffectQueue<Effect>) {
@@ -93,6 +95,13 @@ package struct RingEngine: StateMachine {
       drained()
     }
     fire()
+    reconfigure()
+  }
+
+  /// Takes on what is to be, if the ring stands.
+  private mutating func reconfigure() {
+    guard context.wanted != nil, isTrusted, !context.isLeaving else { return }
+    phase.reconfigure(in: &context)
   }
 
   /// Fires every deadline that is due.
@@ -151,6 +160,13 @@ extension RingEngine {
     case .gather, .commit, .recovery, .departed: false
     }
   }
+  /// The members of the ring that would be gone, or at another address, with these settings: they must
+  /// leave first.
+  package func membersInTheWay(of settings: Settings) -> Roster {
+    context.membersInTheWay(of: settings)
+  }
+  /// The members that are configured.
+  package var configured: Roster { context.settings.configured }
   /// Messages taken from the layer above that have no place in the order yet.
   package var backlog: Int { context.outbox.count }
   /// About how many packets the messages take that wait for a place in the order.
@@ -206,6 +222,19 @@ extension RingEngine.Phase {
     case .operational(let operational): self = .operational(operational)
     case .departed: self = .departed
     }
+  }
+
+  /// Takes on other members and time-outs; only what works can be asked to.
+  mutating func reconfigure(in context: inout RingEngine.Context) {
+    guard case .operational = self, let wanted = context.wanted else { return }
+    context.wanted = nil
+    let inTheWay = context.membersInTheWay(of: wanted)
+    guard inTheWay.isEmpty else { return context.note(.notReconfigured(stillMembers: inTheWay)) }
+    let known = context.settings.known
+    context.take(wanted)
+    context.note(.reconfigured)
+    guard context.settings.known != known else { return }
+    self = .gathering(.reconfigured, considering: context.home.members, in: &context)
   }
 
   mutating func leave(in context: inout RingEngine.Context) {

@@ -47,6 +47,13 @@ extension RingEngine.Context {
   /// What all members of the ring that this member comes from have configured.
   var known: KnownMembers { home.known.intersection(settings.known) }
 
+  /// Members of the present ring whom these settings do not have, or have elsewhere.
+  func membersInTheWay(of other: RingEngine.Settings) -> Roster {
+    Roster(
+      home.members.nodes.filter { $0 != me && other.mark(of: $0) != settings.mark(of: $0) }
+    )
+  }
+
   /// Those that may be considered: members of the ring that this member comes from, and whom all of
   /// them know.
   func acquaintances(among roster: Roster) -> Roster {

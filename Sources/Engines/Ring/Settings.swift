@@ -3,16 +3,16 @@
 package import GroupModel
 
 extension RingEngine {
-  /// What is fixed while the engine runs.
+  /// What an engine is told at its start; members and time-outs may change later.
   package struct Settings: Sendable, Equatable {
     package var me: NodeID
     /// All configured members, this one included.
-    package let configured: Roster
+    package private(set) var configured: Roster
     /// How each of ``configured`` is told from one of that name at another address.
-    private let marks: [MemberMark]
+    private var marks: [MemberMark]
     /// All of ``configured``, by name and address.
-    let known: KnownMembers
-    package var timers: RingTimers
+    private(set) var known: KnownMembers
+    package private(set) var timers: RingTimers
     /// The most packets that all members together send in one rotation; two for each member if that
     /// is more.
     package var window = 256
@@ -41,6 +41,12 @@ extension RingEngine {
       self.timers = timers
       marks = self.configured.nodes.map { MemberMark(of: $0, at: address($0)) }
       known = KnownMembers(marks)
+    }
+
+    /// Takes on members, their addresses and time-outs.
+    mutating func take(_ other: Self) {
+      configured = other.configured.inserting(me)
+      (marks, known, timers) = (other.marks, other.known, other.timers)
     }
 
     /// `nil` for who is not configured.

@@ -134,6 +134,8 @@ extension RingEngine {
     case stalled
     /// Others formed a ring without this member.
     case votedOut
+    /// Other members are configured: what all of the ring have in common has to be found out anew.
+    case reconfigured
   }
 
   /// Something an operator may want to read.
@@ -153,6 +155,10 @@ extension RingEngine {
     case refused(DropReason)
     /// A ring, or a member that joins one, stays outside; noted once for each.
     case keptOut(NodeID, because: RosterDifference)
+    /// Other members and time-outs were taken on.
+    case reconfigured
+    /// They were not, since these are in the ring, and would have gone or moved to another address.
+    case notReconfigured(stillMembers: Roster)
   }
 
   /// Why a member was found failed.

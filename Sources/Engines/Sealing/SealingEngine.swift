@@ -35,6 +35,8 @@ package struct SealingEngine: StateMachine {
     case forged(Sealed)
     /// The key ids that are accepted from here on.
     case keys([UInt16])
+    /// The members that are configured from here on.
+    case configured(Roster)
   }
 
   package enum Effect: Sendable, Equatable {
@@ -116,7 +118,7 @@ package struct SealingEngine: StateMachine {
     let at: Instant
   }
 
-  package let settings: Settings
+  package private(set) var settings: Settings
   private var keys: [UInt16]
   private var random: SplitMix64
   /// At most one for each configured member.
@@ -146,6 +148,7 @@ package struct SealingEngine: StateMachine {
   ) {
     switch event {
     case .keys(let active): keys = active
+    case .configured(let roster): keep(roster)
     case .arrived(let sealed): arrive(sealed, into: &effects)
     case .forged: drop(.forged)
     case .opened(let sealed, let body): open(sealed, body: body, at: now, into: &effects)
@@ -293,6 +296,14 @@ package struct SealingEngine: StateMachine {
     entry.window.take(sealed.header.counter)
     believed.append(entry)
     effects.append(.believed(answer.sender, boot: answer.boot, instead: instead))
+  }
+
+  /// Forgets the boots of those that are configured no more.
+  private mutating func keep(_ roster: Roster) {
+    settings.configured = roster
+    believed.removeAll { !roster.contains($0.node) }
+    answered.removeAll { !roster.contains($0.node) }
+    buried.removeAll { !roster.contains($0.node) }
   }
 
   private mutating func drop(_ reason: Drop) { drops[reason.rawValue] &+= 1 }

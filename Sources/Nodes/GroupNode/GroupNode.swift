@@ -21,6 +21,8 @@ package struct GroupNode: StateMachine {
     case stored(bound: UInt64)
     /// The sockets have been drained.
     case drained
+    /// Other members and time-outs of the ring are configured.
+    case reconfigure(RingEngine.Settings)
     /// Another local process connects under a name.
     case connect(InlineName)
     /// Another local process asks for something.
@@ -172,6 +174,8 @@ package struct GroupNode: StateMachine {
     case .received(let packet): ring.handle(.received(packet), at: now, into: &ringEffects)
     case .stored(let bound): ring.handle(.stored(bound: bound), at: now, into: &ringEffects)
     case .drained: ring.handle(.drained, at: now, into: &ringEffects)
+    case .reconfigure(let settings):
+      ring.handle(.reconfigure(settings), at: now, into: &ringEffects)
     case .request(let request):
       if request == .disconnect, departure == .none { departure = .asked }
       if let resident { tell(.request(request, from: resident), at: now) }

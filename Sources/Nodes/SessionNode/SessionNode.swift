@@ -19,6 +19,8 @@ package struct SessionNode: StateMachine {
     case stored(bound: UInt64)
     /// The ring's sockets have been drained.
     case drained
+    /// Other members and time-outs of the ring are configured.
+    case reconfigure(RingEngine.Settings)
     /// Something happened to a client's connection.
     case session(SessionsEngine.Event)
     /// The daemon is to leave the ring gracefully.
@@ -122,6 +124,8 @@ package struct SessionNode: StateMachine {
     case .received(let packet): node.handle(.received(packet), at: now, into: &nodeEffects)
     case .stored(let bound): node.handle(.stored(bound: bound), at: now, into: &nodeEffects)
     case .drained: node.handle(.drained, at: now, into: &nodeEffects)
+    case .reconfigure(let settings):
+      node.handle(.reconfigure(settings), at: now, into: &nodeEffects)
     case .session(let event): clients.handle(event, at: now, into: &clientEffects)
     case .leave: node.handle(.request(.disconnect), at: now, into: &nodeEffects)
     }

@@ -85,6 +85,17 @@ package final class EmbeddedRing: GroupConnection {
   /// Goes over to other keys; on failure nothing changes.
   package func replace(keys: [ClusterKey]) throws(SubKey.Failure) { try link.replace(keys: keys) }
 
+  /// The members of the ring that must leave before it can have these settings.
+  package func membersInTheWay(of settings: RingEngine.Settings) -> Roster {
+    engine?.membersInTheWay(of: settings) ?? .empty
+  }
+
+  /// Takes on other members and time-outs once the ring stands; notes tell whether it did.
+  package func reconfigure(_ settings: RingEngine.Settings, members: [PacketLink.Member]) {
+    link.propose(members: members)
+    driver?.feed(.reconfigure(settings))
+  }
+
   /// The datagram by which a guardian tells the other members that this process has died.
   ///
   /// `nil` where they would not believe it. It is to be made anew after the keys were replaced.
@@ -115,7 +126,9 @@ package final class EmbeddedRing: GroupConnection {
       driver?.feed(.drained)
     case .group(let event): tell(event)
     case .client: break  // Nobody but the resident is connected here.
-    case .note(let note): noted(note)
+    case .note(let note):
+      link.follow(note)
+      noted(note)
     case .groupsNote(let note): groupsNoted(note)
     }
   }

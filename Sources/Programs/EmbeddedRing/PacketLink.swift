@@ -52,7 +52,12 @@ package final class PacketLink {
   private let groupSocket: UDPSocket?
   private let group: Endpoint?
   private let me: NodeID
-  private let peers: [Member]
+  /// To whom packets go, and from whom they are taken; not this node.
+  private var peers: [Member]
+  /// The members that the ring engine has configured.
+  private var configured: [Member]
+  /// Those that it is to have.
+  private var proposed: [Member]?
   private let cluster: UInt64
   private let boot: BootID
   private let sealer: PacketSealer?
@@ -107,6 +112,7 @@ package final class PacketLink {
       (groupSocket, self.group) = (nil, nil)
     }
     peers = members.filter { $0.node != me }
+    configured = members
     outboxes = Array(repeating: [], count: peers.count + 1)
     (self.me, self.cluster, self.boot, self.sealer) = (me, cluster, boot, sealer)
     boots = obituaries && sealer == nil ? BootRegister() : nil
@@ -151,6 +157,30 @@ package final class PacketLink {
   /// Goes over to other keys; on failure, and on an unsealed link, nothing changes.
   package func replace(keys: [ClusterKey]) throws(SubKey.Failure) {
     try sealer?.replace(keys: keys)
+  }
+
+  /// Lets packets go to and come from these members as well, until the engine has taken them on or not.
+  ///
+  /// This node's own address stays.
+  package func propose(members: [Member]) {
+    proposed = members
+    let names = Roster(members.map(\.node))
+    reach(members + configured.filter { !names.contains($0.node) })
+  }
+
+  /// Takes notice of what the engine made of the members proposed last.
+  package func settle(areTaken: Bool) {
+    if areTaken, let proposed { configured = proposed }
+    proposed = nil
+    reach(configured)
+  }
+
+  /// What was sent before goes where it was to go.
+  private func reach(_ members: [Member]) {
+    flush()
+    peers = members.filter { $0.node != me }
+    outboxes = Array(repeating: [], count: peers.count + 1)
+    sealer?.replace(members: Roster(members.map(\.node)))
   }
 
   /// Sends to one member with the next ``flush()``; a node that is not configured is not sent to.

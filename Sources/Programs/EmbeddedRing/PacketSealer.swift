@@ -55,6 +55,11 @@ package final class PacketSealer {
     engine.handle(.keys(keys.map(\.id)), at: BootClock.now, into: &effects)
   }
 
+  /// Believes these members only, from the next datagram on.
+  package func replace(members: Roster) {
+    engine.handle(.configured(members), at: BootClock.now, into: &effects)
+  }
+
   /// What the guardian sends if this boot dies; sealed now, with the first key.
   package func seal(_ obituary: Obituary) -> [UInt8] {
     seal(kind: .obituary) { obituary.write(to: &$0) }

@@ -41,6 +41,9 @@ extension Daemon {
       log.warning(
         "\(node) is kept out of the ring: \(difference); give all daemons the same Spread_Segments"
       )
+    case .reconfigured: log.notice("the ring has taken on its new members and timers")
+    case .notReconfigured(let members):
+      log.error("the ring goes on with its old members and timers: \(members) in the way")
     case .gathering, .excluded, .refused: log.debug("ring: \(note)")
     }
   }

@@ -140,7 +140,9 @@ final class Daemon {
     case .session(let effect): clients.perform(effect)
     case .liveness(let liveness): write(liveness)
     case .departed: loop.stop()
-    case .ringNote(let note): write(note)
+    case .ringNote(let note):
+      link.follow(note)
+      write(note)
     case .groupsNote(let note): log.debug("groups: \(note)")
     }
   }
@@ -164,35 +166,47 @@ final class Daemon {
     }
   }
 
-  /// Takes over what can change without a restart.
+  /// Takes over what can change without a restart; if anything of it cannot be, nothing.
   private func reconfigure() {
     guard let next = reload() else {
       return log.error("SIGHUP: the configuration stays as it was")
     }
+    let ring = Self.ringSettings(next, me)
     do {
+      try check(next, ring)
       let rules = try Self.accessList(next.sessions)
       if let keys = try Self.keys(next.ring.key) { try link.replace(keys: keys) }
       access = rules
     } catch {
       return log.error("SIGHUP: the configuration stays as it was: \(Self.text(error))")
     }
-    var fixed: [String] = []
-    if next.daemons != configuration.daemons || next.segments != configuration.segments {
-      fixed.append("daemons")
-    }
-    if next.ring != configuration.ring { fixed.append("ring settings") }
-    if next.process != configuration.process { fixed.append("process settings") }
-    if next.sessions.listeners != configuration.sessions.listeners
-      || next.sessions.unixSockets != configuration.sessions.unixSockets
-    {
-      fixed.append("listeners")
-    }
+    let fixed = Self.fixed(configuration, next)
     configuration.sessions = next.sessions
+    configuration.ring.timers = next.ring.timers
+    (configuration.daemons, configuration.segments) = (next.daemons, next.segments)
+    link.propose(members: Self.members(configuration))
+    feed(.reconfigure(ring))
     feed(.session(.configured(Self.sessionSettings(configuration, me))))
-    log.notice("SIGHUP: keys, limits and access rules were read again")
+    log.notice("SIGHUP: members, timers, keys, limits and access rules were read again")
     if !fixed.isEmpty {
       log.warning(
         "SIGHUP: changed, but taken over at a restart only: \(fixed.joined(separator: ", "))"
+      )
+    }
+  }
+
+  /// Refuses daemons that the ring cannot be formed of while this one runs.
+  private func check(_ next: SpreadConfiguration, _ ring: RingEngine.Settings) throws {
+    guard next.daemon(me.node)?.endpoint == me.endpoint else {
+      throw StartFailure(
+        text: "it does not have \(me.node) at \(me.endpoint): another name, address or port "
+          + "takes a restart"
+      )
+    }
+    if let inTheWay = node?.ring.membersInTheWay(of: ring), !inTheWay.isEmpty {
+      throw StartFailure(
+        text: "it does not have \(inTheWay), or at another address, which is in the ring: "
+          + "stop it there first"
       )
     }
   }
@@ -274,164 +288,6 @@ final class Daemon {
     }
     return try LineServer(listener, on: loop) { [unowned self] request, reply in
       reply(StatusReport(self).answer(to: request.line))
-    }
-  }
-}
-
-// MARK: - Building
-
-extension Daemon {
-  static func text(_ error: any Error) -> String {
-    switch error {
-    case let failure as StartFailure: failure.text
-    case let failure as Identity.Failure: failure.text
-    case let failure as KeyLoading.Failure: failure.text
-    default: "\(error)"
-    }
-  }
-
-  private static func identity(_ process: SpreadConfiguration.Process) throws -> Identity? {
-    try Identity.find(user: process.user, group: process.group)
-  }
-
-  /// Gives the daemon's files to whom it becomes, and becomes it.
-  private static func hand(_ configuration: SpreadConfiguration, to identity: Identity?) throws {
-    guard let identity else { return }
-    if let directory = configuration.ring.stateDirectory {
-      try identity.own(directory)
-      for file in ["lock", "ring-sequence"] {
-        let path = directory + "/" + file
-        if Glibc.access(path, F_OK) == 0 { try identity.own(path) }
-      }
-    }
-    try identity.assume()
-  }
-
-  private static func lock(_ directory: String?) throws -> LockFile? {
-    guard let directory else { return nil }
-    do {
-      try SmallFile.makeDirectory(directory)
-      return try LockFile(path: directory + "/lock")
-    } catch let failure as LockFile.Failure {
-      switch failure {
-      case .held(let process):
-        let who = process.map { "process \($0)" } ?? "another process"
-        throw StartFailure(text: "\(who) is running with the state directory \(directory) already")
-      case .unusable(let error):
-        throw StartFailure(text: "cannot lock the state directory: \(error)")
-      }
-    }
-  }
-
-  private static func accessList(_ sessions: SpreadConfiguration.Sessions) throws -> AccessList {
-    guard sessions.allowedMethods.contains(.ip) || sessions.requiredMethods.contains(.ip) else {
-      return AccessList()
-    }
-    do {
-      let text = try SmallFile.read(sessions.accessFile, limit: AccessList.longestText + 1)
-      return try AccessList.parse(text: text, file: sessions.accessFile)
-    } catch let error as SystemError {
-      throw StartFailure(text: "cannot read who may connect (AccessFile): \(error)")
-    } catch let diagnostics as Diagnostics {
-      throw StartFailure(text: diagnostics.description)
-    }
-  }
-
-  private static func keys(_ key: SpreadConfiguration.Key) throws -> [ClusterKey]? {
-    switch key {
-    case .none: nil
-    case .file(let path): try KeyLoading.load(path)
-    }
-  }
-
-  private static func makeLink(
-    _ configuration: SpreadConfiguration,
-    _ me: SpreadConfiguration.Daemon,
-    _ boot: BootID,
-    _ log: Logger
-  ) throws -> PacketLink {
-    let cluster = InlineName(Array(configuration.ring.cluster.utf8))?.digest ?? 0
-    var sealer: PacketSealer?
-    if let keys = try keys(configuration.ring.key) {
-      sealer = try PacketSealer(
-        settings: SealingEngine.Settings(
-          me: me.node,
-          configured: configuration.roster,
-          boot: boot,
-          cluster: cluster
-        ),
-        keys: keys,
-        random: SplitMix64(seed: Entropy.word())
-      )
-    } else if configuration.daemons.count > 1 {
-      log.warning("Key = none: anybody on the ring's network can read and forge its traffic")
-    }
-    var group: PacketLink.Group?
-    if let address = configuration.ring.multicast {
-      group = try PacketLink.Group(address: address, of: me.endpoint.address)
-    }
-    return try PacketLink(
-      me: me.node,
-      members: configuration.daemons.map { .init(node: $0.node, endpoint: $0.endpoint) },
-      group: group,
-      cluster: cluster,
-      boot: boot,
-      sealer: sealer
-    )
-  }
-
-  private static func ringSettings(
-    _ configuration: SpreadConfiguration,
-    _ me: SpreadConfiguration.Daemon
-  ) -> RingEngine.Settings {
-    var settings = RingEngine.Settings(
-      me: me.node,
-      configured: configuration.roster,
-      timers: configuration.ring.timers,
-      address: { node in
-        configuration.daemons.first { $0.node == node }?.endpoint.description ?? ""
-      }
-    )
-    // IPv6 takes 20 bytes more of a frame.
-    if me.endpoint.address.bitWidth != 32 { settings.fit(datagram: 1_500 - 48) }
-    settings.window = configuration.ring.window
-    settings.personalWindow = configuration.ring.personalWindow
-    settings.accelerated = configuration.ring.accelerated
-    settings.acceleratedWindow = configuration.ring.acceleratedWindow
-    return settings
-  }
-
-  private static func sessionSettings(
-    _ configuration: SpreadConfiguration,
-    _ me: SpreadConfiguration.Daemon
-  ) -> SessionsEngine.Settings {
-    var settings = SessionsEngine.Settings(
-      me: me.node,
-      daemons: configuration.daemons.map { .init(node: $0.node, address: $0.endpoint.address) }
-    )
-    let sessions = configuration.sessions
-    settings.methods = sessions.allowedMethods.map(SessionsEngine.Method.init)
-    settings.requiredMethods = sessions.requiredMethods.map(SessionsEngine.Method.init)
-    settings.sessions = sessions.limit
-    settings.sessionsPerPeer = sessions.limitPerAddress ?? 0
-    settings.handshakeTime = sessions.handshakeTimeout
-    settings.queuedMessages = sessions.queueMessages
-    settings.queuedBytes = sessions.queueBytes
-    settings.longestMessage = sessions.longestMessage
-    settings.slowPolicy =
-      switch sessions.slowSession {
-      case .disconnect: .disconnect
-      case .dropOldest: .dropOldest
-      }
-    return settings
-  }
-}
-
-extension SessionsEngine.Method {
-  fileprivate init(_ method: SpreadConfiguration.AuthMethod) {
-    switch method {
-    case .null: self = .null
-    case .ip: self = .ip
     }
   }
 }

@@ -19,12 +19,21 @@ enum Reload {
       merged[keyPath: path] = present[keyPath: path]
       later.append(name)
     }
-    keep(\.backend, "Spread or Engine")
-    if case .spread(let asked) = wanted.backend, case .spread(var spread) = present.backend {
+    switch (wanted.backend, present.backend) {
+    case (.embedded(let asked), .embedded(var engine))
+    where asked.node == engine.node
+      && asked.endpoint(of: asked.node) == engine.endpoint(of: engine.node):
+      // The others may change: who they are, and where.
+      engine.peers = asked.peers
+      merged.backend = .embedded(engine)
+      if engine != asked { later.append("Engine, but for Peers,") }
+    case (.spread(let asked), .spread(var spread)):
       // Keys are exchanged while everything runs.
       (spread.key, spread.unsealed) = (asked.key, asked.unsealed)
       merged.backend = .spread(spread)
-      if spread == asked { later.removeAll() }
+      if spread != asked { later.append("Spread") }
+    case (.embedded, .embedded), (.embedded, .spread), (.spread, .embedded):
+      keep(\.backend, "Spread or Engine, or this machine's name or address in Peers,")
     }
     keep(\.group, "Group")
     keep(\.control, "Control")

@@ -19,7 +19,7 @@ import Sealing
 
 /// The embedded ring as the backend: its socket, its keys, and what the guardian tells its members.
 final class RingBackend: Backend {
-  private let engine: EngineConfiguration
+  private var engine: EngineConfiguration
   private let ring: EmbeddedRing
   private let guardian: Guardian
   private let sendsObituary: Bool
@@ -67,10 +67,20 @@ final class RingBackend: Backend {
   func address(of node: NodeID) -> IPAddress? { engine.endpoint(of: node)?.address }
 
   func take(_ configuration: WackamoleConfiguration) throws {
-    guard case .embedded(let wanted) = configuration.backend,
-      let keys = try RingKeys.load(wanted.key)
-    else { return }
-    try ring.replace(keys: keys)
+    guard case .embedded(let wanted) = configuration.backend else { return }
+    let keys = try RingKeys.load(wanted.key)
+    let inTheWay = ring.membersInTheWay(of: Self.settings(wanted))
+    guard inTheWay.isEmpty else {
+      throw Daemon.StartFailure(
+        text: "Peers has \(inTheWay) no more, or at another address, which is in the cluster; "
+          + "stop it there first"
+      )
+    }
+    if let keys { try ring.replace(keys: keys) }
+    if wanted.peers != engine.peers {
+      ring.reconfigure(Self.settings(wanted), members: Self.members(wanted))
+    }
+    engine = wanted
     writeWill()
   }
 
@@ -104,9 +114,7 @@ extension RingBackend {
     let cluster = configuration.group.name.digest
     let link = try PacketLink(
       me: engine.node,
-      members: engine.peers.map { peer in
-        .init(node: peer.node, endpoint: .init(address: peer.address, port: engine.port))
-      },
+      members: members(engine),
       group: try multicastGroup(engine),
       cluster: cluster,
       boot: boot,
@@ -129,13 +137,7 @@ extension RingBackend {
     guard let process = InlineName("wackamole".utf8) else {
       throw Daemon.StartFailure(text: "no name")
     }
-    var settings = RingEngine.Settings(
-      me: engine.node,
-      configured: engine.roster,
-      timers: engine.timers,
-      address: { engine.endpoint(of: $0)?.description ?? "" }
-    )
-    settings.fit(datagram: engine.longestDatagram)
+    let settings = settings(engine)
     let node = GroupNode(
       settings: settings,
       process: process,
@@ -155,12 +157,32 @@ extension RingBackend {
     return made
   }
 
+  private static func settings(_ engine: EngineConfiguration) -> RingEngine.Settings {
+    var settings = RingEngine.Settings(
+      me: engine.node,
+      configured: engine.roster,
+      timers: engine.timers,
+      address: { engine.endpoint(of: $0)?.description ?? "" }
+    )
+    settings.fit(datagram: engine.longestDatagram)
+    return settings
+  }
+
+  private static func members(_ engine: EngineConfiguration) -> [PacketLink.Member] {
+    engine.peers.map { peer in
+      .init(node: peer.node, endpoint: .init(address: peer.address, port: engine.port))
+    }
+  }
+
   private static func write(_ note: RingEngine.Note, to log: Logger) {
     switch note {
     case .keptOut(let node, let difference):
       log.warning(
         "\(node) is kept out of the cluster: \(difference); give all machines the same Peers"
       )
+    case .reconfigured: log.notice("the cluster's engine has taken on other Peers")
+    case .notReconfigured(let members):
+      log.error("the engine goes on with its old Peers: \(members) in the way; reload again")
     case .gathering, .installed, .excluded, .leftOut, .sequenceNotStored, .stalled, .refused:
       log.debug("ring: \(note)")
     }

@@ -79,7 +79,7 @@ package struct RingWatch: Sendable {
     case .refused:
       checker.withdraw(host: host)
       tally.refused += 1
-    case .installed, .excluded, .stalled, .keptOut: break
+    case .installed, .excluded, .stalled, .keptOut, .reconfigured, .notReconfigured: break
     }
   }
 
