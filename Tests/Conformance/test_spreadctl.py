@@ -38,6 +38,7 @@ class Spreadctl(AloneTest):
 
     def test_what_is_said_is_heard(self) -> None:
         text = self.client_("join", "-n", "text", "talk")
+        until(lambda: len(self.members("talk")) == 1)
         raw = self.client_("join", "--raw", "--count", "4", "talk")
         lines = self.client_("join", "--json", "--count", "4", "talk")
         until(lambda: len(self.members("talk")) == 3)
