@@ -175,20 +175,31 @@ extension FailoverEngine {
       session.watches = []
       return
     }
+    // Watches are in the order of claims and their removals, as they are made here: known ones are
+    // found on the way, which matters where hundreds of VIFs go at once.
     var watches: [Watch] = []
+    var known = session.watches[...]
     for claim in session.table.claims {
       for removal in claim.removals {
-        var watch = Watch(
-          vif: claim.vif,
-          member: removal.member,
-          id: removal.id,
-          deadline: now + settings.moveTimeout
-        )
-        let known = session.watches.first {
-          $0.vif == claim.vif && $0.member == removal.member && $0.id == removal.id
+        while let first = known.first,
+          (first.vif, first.member) < (claim.vif, removal.member)
+        {
+          known.removeFirst()
         }
-        if let known { watch = known }
-        watches.append(watch)
+        if let first = known.first, first.vif == claim.vif, first.member == removal.member,
+          first.id == removal.id
+        {
+          watches.append(first)
+        } else {
+          watches.append(
+            Watch(
+              vif: claim.vif,
+              member: removal.member,
+              id: removal.id,
+              deadline: now + settings.moveTimeout
+            )
+          )
+        }
       }
     }
     session.watches = watches

@@ -61,14 +61,14 @@ struct History: Sendable, Hashable {
   init(merging reports: [StateReport], at now: Instant) {
     last = reports.map(\.lastChange).max() ?? 0
     var entries: [HistoryEntry] = []
+    var known: [HistoryEntry: Int] = [:]
     for entry in reports.flatMap(\.history) {
-      let known = entries.firstIndex { other in
-        other.number == entry.number && other.view == entry.view && other.vif == entry.vif
-          && other.from == entry.from && other.to == entry.to && other.reason == entry.reason
-      }
-      if let known {
-        entries[known].age = max(entries[known].age, entry.age)
+      var ageless = entry
+      ageless.age = 0
+      if let index = known[ageless] {
+        entries[index].age = max(entries[index].age, entry.age)
       } else {
+        known[ageless] = entries.count
         entries.append(entry)
       }
     }

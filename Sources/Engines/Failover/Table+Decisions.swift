@@ -8,11 +8,18 @@ internal import GroupModel
 
 extension Table {
   /// Gives every VIF that needs one another holder: the same choice at every member.
+  ///
+  /// Nothing is to be done if all that the choice follows from is as it was when it last changed
+  /// nothing; to see that is far cheaper than to choose, for hundreds of VIFs at every message.
   mutating func plan(journal: inout Journal) {
+    let inputs = Settled.Inputs(self)
+    guard planned.inputs != inputs else { return }
+    planned.inputs = inputs
     let result = allocation().resolved()
     for (index, server) in result.enumerated() where !claims[index].waits {
       let holder = server.map { records[$0].member }
       guard holder != claims[index].holder else { continue }
+      planned.inputs = nil
       assign(index, to: holder, because: reason(at: index), journal: &journal)
     }
   }
@@ -166,4 +173,34 @@ extension Claim {
   var isCancellable: Bool { holder == nil || pending }
   /// Nobody is to get the VIF before a removal has ended.
   var waits: Bool { holder == nil && !removals.isEmpty }
+}
+
+/// A mark of what was last decided: no part of what members agree on, so all of them are equal.
+struct Settled: Sendable, Hashable {
+  /// All of a table that the choice of holders follows from.
+  struct Inputs: Sendable, Equatable {
+    private struct Decision: Sendable, Equatable {
+      let vif: VIFID
+      let holder: MemberID?
+      let waits: Bool
+      let stuck: Bool
+    }
+
+    private let records: [MemberRecord]
+    private let overrides: [Override]
+    private let decisions: [Decision]
+
+    init(_ table: Table) {
+      records = table.records
+      overrides = table.overrides
+      decisions = table.claims.map {
+        Decision(vif: $0.vif, holder: $0.holder, waits: $0.waits, stuck: $0.stuck)
+      }
+    }
+  }
+
+  var inputs: Inputs?
+
+  static func == (one: Settled, other: Settled) -> Bool { true }
+  func hash(into hasher: inout Hasher) {}
 }

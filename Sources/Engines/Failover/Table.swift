@@ -25,6 +25,8 @@ struct Table: Sendable, Hashable {
   /// VIFs that wait for a lease to run out, as each member measures it itself.
   var fences: [LocalFence] = []
   var history = History()
+  /// What ``plan(journal:)`` last found nothing to do for.
+  var planned = Settled()
 
   /// The table of one member that has met nobody, and has on its interfaces what it `keeps`.
   init(alone record: MemberRecord, keeping vifs: [VIFID] = []) {
@@ -92,9 +94,10 @@ extension Table {
       journal.note(.facts(sender, vif.id, vif.readiness, journal.view))
     }
     records[index].facts = report.facts
+    let withdrawn = Set(report.withdrawn)
     for index in claims.indices {
       if claims[index].holder == sender { claims[index].stuck = false }
-      guard report.withdrawn.contains(claims[index].vif) else { continue }
+      guard withdrawn.contains(claims[index].vif) else { continue }
       if claims[index].holder == sender {
         claims[index].holder = nil
         claims[index].pending = false
