@@ -13,8 +13,9 @@ import Synchronization
 /// boot is of no account.
 package final class OwnedAddressFile: AddressJournal {
   private struct State {
-    /// What the file says is there, with the interface indices that it has been added under: an
-    /// interface that comes back under its name has another index. None for what was left.
+    /// What the file says is there, with the indices of the interfaces it was added to.
+    ///
+    /// An interface that comes back under its name has another index. None for what was left.
     var written: [InterfaceAddress: Set<UInt32>] = [:]
     var descriptor: CInt = -1
     /// Lines in the file, with those that no longer count.
