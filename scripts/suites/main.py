@@ -45,6 +45,7 @@ def suites(full: bool) -> list[Suite]:
         Suite("set-up", lambda: Outcome.of(set_up() == 0), vital=True),
         Suite("format", formatting),
         Suite("manual pages", manual_pages),
+        Suite("mutants apply", mutants.all_apply),
         Suite("build", lambda: Outcome.of(commands.build_for_tests(ROOT, []) == 0), vital=True),
         Suite("unit tests", lambda: commands.swift_tests(ROOT, [], [], LOGS)),
         Suite("release build", release_build, vital=True),
