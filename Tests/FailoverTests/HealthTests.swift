@@ -116,6 +116,26 @@ import Testing
     #expect(cluster.violations.isEmpty)
   }
 
+  @Test("Where all rest, the VIFs stay covered, also with policy drop, unless a check fails")
+  func allRest() {
+    var cluster = settled { _, settings in settings.policy = .drop }
+    for turn in 0..<6 {
+      for node in [0, 1] {
+        cluster.feed(.checks(turn.isMultiple(of: 2) ? [Self.http] : []), to: node)
+      }
+      cluster.run(for: .milliseconds(100))
+    }
+    cluster.settle()
+    for node in [0, 1] {
+      #expect(cluster.nodes[node].engine?.status.vifs[0].readiness == .flapping)
+    }
+    #expect(!cluster.coverage.contains(""))
+    for node in [0, 1] { cluster.feed(.checks([Self.http]), to: node) }
+    cluster.settle()
+    #expect(cluster.coverage == ["", ""])
+    #expect(cluster.violations.isEmpty)
+  }
+
   @Test("A component without the quorum releases all at the view, and one with it covers all")
   func quorum() {
     var cluster = settled(["a", "b", "c"], vifs: 3) { _, settings in

@@ -71,8 +71,9 @@ extension Table {
 
   /// For each record, whether it may hold the VIF: of those that could, the best kind there is.
   ///
-  /// Healthy and not drained ones; with policy *keep* unhealthy ones; then drained ones. Function 1
-  /// knows neither health nor quorum.
+  /// Healthy and not drained ones; then those that rest because they changed too often, unless a
+  /// check of theirs fails; with policy *keep* unhealthy ones; then drained ones. Function 1 knows
+  /// neither health nor quorum.
   func eligible(for vif: VIFID) -> [Bool] {
     guard hasQuorum else { return records.map { _ in false } }
     let keeps = function >= 2 && shared.policy == .keep
@@ -84,9 +85,15 @@ extension Table {
   private func rank(of record: MemberRecord, for vif: VIFID, keeping: Bool) -> Int? {
     guard record.mature, !record.facts.leaving, !record.suspected,
       let readiness = record.facts[vif]?.readiness,
-      readiness == .ready || keeping && readiness.isUsable
+      readiness == .ready || keeping && readiness.isUsable || isAtRest(record, from: vif)
     else { return nil }
     return (record.facts.drained ? 2 : 0) + (readiness == .ready ? 0 : 1)
+  }
+
+  /// Whether the member could hold the VIF as it is now, and only has changed too often.
+  private func isAtRest(_ record: MemberRecord, from vif: VIFID) -> Bool {
+    function >= 2 && record.facts[vif]?.readiness == .flapping
+      && !record.facts.failing.contains { $0.concerns(vif) }
   }
 
   /// Why the member cannot hold the VIF while others can, for people; `nil` if it can.
