@@ -125,6 +125,23 @@ import Testing
     #expect(cluster.nodes[1].answers[8] == .refused(.leaving))
   }
 
+  @Test("A VIF is not preferred at a node that does not know it")
+  func preferAtAStranger() {
+    var cluster = Cluster(nodes: ["a", "b"], vifs: 2) { name, settings in
+      if name == "b" { settings.vifs.removeLast() }
+    }
+    cluster.heal()
+    cluster.run(for: .seconds(30))
+    cluster.command(.prefer(vif(2).id, "b"), 1, at: 0)
+    cluster.command(.prefer(vif(1).id, "b"), 2, at: 0)
+    cluster.settle()
+    #expect(
+      cluster.nodes[0].answers
+        == [1: .refused(.notEligible("b", "not configured with it")), 2: .done]
+    )
+    #expect(cluster.nodes[0].engine?.status.overrides.map(\.vif) == [vif(1).id])
+  }
+
   @Test("Only the holder announces what an operator asks to be announced")
   func announce() {
     var cluster = settled()

@@ -47,6 +47,17 @@ class OperationsTest(ClusterTest):
         self.assertEqual(done.returncode, 0, f"wackatrl {' '.join(arguments)}: {done.stderr}")
 
 
+class Descriptors(OperationsTest):
+    def test_a_daemon_started_without_standard_files_has_none_of_its_own_in_their_place(self) -> None:
+        cluster = self.cluster = self.enterContext(Cluster(nodes=1, vips=2))
+        node = cluster.nodes["web1"]
+        node.start_as(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *node.command_line])
+        cluster.wait_settled("after the start")
+        assert node.daemon is not None
+        for number in range(3):
+            self.assertEqual(os.readlink(f"/proc/{node.daemon.pid}/fd/{number}"), "/dev/null")
+
+
 class Checks(OperationsTest):
     def form_healthy(self, **options: object) -> Cluster:
         cluster = self.cluster = self.enterContext(Cluster(nodes=3, vips=6, **options))

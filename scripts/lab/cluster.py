@@ -66,7 +66,12 @@ class Node:
         """Starts the daemon in the foreground, its output going to the log; its Spread daemon first."""
         if self._spread_program and (self.spread is None or self.spread.poll() is not None):
             self.start_spread(outlives)
-        self.start_as([str(self._program), "-f", "-c", str(self.config), "--node", self.name], outlives)
+        self.start_as(self.command_line, outlives)
+
+    @property
+    def command_line(self) -> list[str]:
+        """How the daemon is started in the foreground."""
+        return [str(self._program), "-f", "-c", str(self.config), "--node", self.name]
 
     def start_as(self, argv: list[str], outlives: bool = False) -> None:
         """Starts the daemon by another command line."""

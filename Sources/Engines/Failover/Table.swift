@@ -166,6 +166,8 @@ extension Table {
           return .notEligible(node, reason ?? "others can")
         }
         target = index
+      } else if records[index].facts[vif] == nil {
+        return .notEligible(node, "not configured with it")
       }
     }
     remember(vif, node, by: author, journal: &journal)

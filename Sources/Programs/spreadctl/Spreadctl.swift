@@ -32,6 +32,7 @@ struct Spreadctl: ParsableCommand {
 
   /// Ends with 2 for bad usage, as all programs here do, and 1 for what failed.
   static func main() {
+    Terminal.reserveDescriptors()
     do {
       var command = try parseAsRoot()
       try command.run()

@@ -18,6 +18,7 @@ let programVersion = "0.1.0"
 @main
 struct Spreadd {
   static func main() {
+    Terminal.reserveDescriptors()
     // A client that goes away must not end the process.
     signal(SIGPIPE, SIG_IGN)
     exit(run(Array(CommandLine.arguments.dropFirst())).rawValue)

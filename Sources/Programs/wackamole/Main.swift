@@ -12,6 +12,7 @@ import Reactor
 @main
 struct Wackamole {
   static func main() {
+    Terminal.reserveDescriptors()
     // A peer that goes away must not end the process.
     signal(SIGPIPE, SIG_IGN)
     exit(run(Array(CommandLine.arguments.dropFirst())))

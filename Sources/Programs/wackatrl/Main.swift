@@ -8,6 +8,7 @@ import Glibc
 @main
 struct Main {
   static func main() {
+    Terminal.reserveDescriptors()
     signal(SIGPIPE, SIG_IGN)
     exit(run(Array(CommandLine.arguments.dropFirst())).rawValue)
   }

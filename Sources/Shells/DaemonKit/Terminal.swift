@@ -16,6 +16,17 @@ package enum Terminal {
   /// Writes the text and a line feed to standard error.
   package static func error(_ text: String) { write(text, to: STDERR_FILENO) }
 
+  /// Opens /dev/null as each of standard input, output and error that is closed.
+  ///
+  /// Is called first of all: the next file or socket would take the number, and what is said to
+  /// people would be written into it.
+  package static func reserveDescriptors() {
+    for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) < 0 {
+      // The lowest free number is the one that is closed, as all below it are open.
+      _ = open("/dev/null", descriptor == STDIN_FILENO ? O_RDONLY : O_WRONLY)
+    }
+  }
+
   /// The columns and rows of the terminal that standard output is; `nil` if it is none.
   package static var size: (columns: Int, rows: Int)? {
     guard isatty(STDOUT_FILENO) == 1 else { return nil }
