@@ -214,6 +214,11 @@ class Strangers(ClusterTest):
         answers = {packet.sender_mac for packet in cluster.announcements(VIP, begin)}
         self.assertEqual(answers, {node.host.mac})
         self.assertEqual(self.owner(VIP), owner)
+        shown = node.status()["vifs"]
+        vif = next(vif for vif in shown if vif["name"] == VIP.partition("/")[0])
+        claim = {"address": VIP.partition("/")[0], "hardware": stranger.mac}
+        self.assertEqual(vif["conflicts"], [claim])
+        self.assertTrue(0 < vif["lease_left_ms"] <= 10_000, vif)
 
 
 def arp_request(mac: str, sender: str, target: str) -> bytes:

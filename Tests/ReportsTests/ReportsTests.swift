@@ -63,6 +63,18 @@ private func sample() throws -> StatusReport {
     status.vifs[index].reason = ["balance", "its holder is gone", "no member is eligible"][index]
     status.vifs[index].readiness = [.ready, .noCarrier, .noCarrier][index]
   }
+  var standing = StatusReport.Standing()
+  standing.leases[vifs[0].id] = .milliseconds(9_449)
+  standing.conflicts = [
+    .init(
+      address: try #require(IPAddress(text: "10.0.0.101")),
+      hardware: try #require(MACAddress(octets: [2, 0, 0, 0, 0, 5]))
+    ),
+    .init(
+      address: try #require(IPAddress(text: "2001:db8::1")),
+      hardware: try #require(MACAddress(octets: [2, 0, 0, 0, 0, 6]))
+    ),
+  ]
   return StatusReport(
     status: status,
     now: now,
@@ -87,7 +99,8 @@ private func sample() throws -> StatusReport {
       ),
       counters: .object([.init("tokens", .integer(5))]),
       session: .null
-    )
+    ),
+    standing: standing
   )
 }
 
@@ -145,6 +158,9 @@ struct ReportsTests {
       "10.0.0.101/24 eth0 web1 held 10s balance",
       "10.0.0.102/32 eth0 web2 elsewhere 2h its holder is gone; not eligible here: no carrier",
       "+ 2001:db8::1/128 eth1",
+      "ADDRESS LEASE LEFT CONFLICT",
+      "10.0.0.101/24 9.4s 02:00:00:00:00:05",
+      "2001:db8::1/128 - 02:00:00:00:00:06",
       "10.0.0.103/8 bond12 - uncovered 1s no member is eligible; not eligible here: no carrier",
       "web1 (here) mature 1 1 good",
       "web2 drained 0 1 good",
@@ -175,6 +191,9 @@ struct ReportsTests {
       "\"members\":[\"web1\",\"web2\"],\"missing\":[\"web3\"],\"quorum\":true",
       "{\"name\":\"10.0.0.102\",\"addresses\":[\"10.0.0.102/32\",\"2001:db8::1/128\"],"
         + "\"interface\":\"eth0,eth1\",\"holder\":\"web2\",\"state\":\"elsewhere\"",
+      "\"lease_left_ms\":9449,\"conflicts\":[{\"address\":\"10.0.0.101\","
+        + "\"hardware\":\"02:00:00:00:00:05\"}]}",
+      "\"lease_left_ms\":null,\"conflicts\":[]}",
       "\"checks\":[{\"name\":\"web\",\"for\":[\"node\"],\"state\":\"failed\"",
       "\"degraded\":[\"nobody holds 10.0.0.103\"],\"ring\":{\"tokens\":5},\"spread\":null,\"payloads\":null}",
     ] {

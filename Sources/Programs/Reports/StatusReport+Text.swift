@@ -12,7 +12,7 @@ import TextLayout
 extension StatusReport {
   /// All tables; lines fit `width` columns where that can be.
   package func text(width: Int?) -> String {
-    let tables = [vifs, members, links, checkTable].filter { !$0.isEmpty }
+    let tables = [vifs, standingTable, members, links, checkTable].filter { !$0.isEmpty }
     let head = headLines.flatMap { TextTable.broken($0, at: width) }
     return ([head] + tables.map { $0.lines(width: width) })
       .map { $0.joined(separator: "\n") }
@@ -84,6 +84,23 @@ extension StatusReport {
     return table
   }
 
+  /// The addresses that stand here, and those that strangers claim.
+  private var standingTable: TextTable {
+    var table = TextTable(header: ["ADDRESS", "LEASE LEFT", "CONFLICT"])
+    for vif in status.vifs {
+      for address in vif.configured?.addresses ?? [] {
+        let claimants = standing.conflicts.filter { $0.address == address.prefix.address }
+        guard vif.state == .held || !claimants.isEmpty else { continue }
+        table.add([
+          address.prefix.description,
+          standing.leases[vif.id].map(Self.tenths) ?? "-",
+          claimants.isEmpty ? "-" : claimants.map(\.hardware.description).joined(separator: " "),
+        ])
+      }
+    }
+    return table
+  }
+
   private var members: TextTable {
     var table = TextTable(header: ["MEMBER", "STATE", "VIFS", "WEIGHT", "HEALTH"])
     for member in status.members {
@@ -137,6 +154,12 @@ extension StatusReport {
   private static func milliseconds(_ duration: Duration) -> String {
     let tenths = (microseconds(duration) + 50) / 100
     return "\(tenths / 10).\(tenths % 10) ms"
+  }
+
+  /// A short time, of which tenths of a second matter.
+  private static func tenths(_ duration: Duration) -> String {
+    let tenths = microseconds(duration) / 100_000
+    return "\(tenths / 10).\(tenths % 10)s"
   }
 
   /// Seconds in their largest unit: 42s, 7m, 3h, 2d.

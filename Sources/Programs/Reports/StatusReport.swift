@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Addresses
+package import Addresses
 package import Bytes
 package import Failover
 import FailoverWire
@@ -15,14 +15,37 @@ package struct StatusReport {
   /// This node's health checks, in the order of the configuration.
   package let checks: [CheckStatus]
   package let engine: EngineHealth
+  package let standing: Standing
 
   package init(
     status: FailoverEngine.Status,
     now: Instant,
     checks: [CheckStatus],
-    engine: EngineHealth
+    engine: EngineHealth,
+    standing: Standing = Standing()
   ) {
     (self.status, self.now, self.checks, self.engine) = (status, now, checks, engine)
+    self.standing = standing
+  }
+
+  /// What is known here of the addresses themselves, beside who holds them.
+  package struct Standing: Sendable, Equatable {
+    /// How long the kernel keeps a VIF that stands here if nothing is renewed any more; without an
+    /// entry for ever, or it does not stand here.
+    package var leases: [VIFID: Duration] = [:]
+    package var conflicts: [Conflict] = []
+
+    /// A stranger that claims an address.
+    package struct Conflict: Sendable, Equatable {
+      package let address: IPAddress
+      package let hardware: MACAddress
+
+      package init(address: IPAddress, hardware: MACAddress) {
+        (self.address, self.hardware) = (address, hardware)
+      }
+    }
+
+    package init() {}
   }
 
   /// A health check of this node.
@@ -226,6 +249,18 @@ package struct StatusReport {
       .init("eligible_here", vif.readiness.map { .bool($0 == .ready) } ?? .null),
       .init("not_eligible", .array(vif.prevented.map(json))),
       .init("ordered_to", .text(preferred?.description)),
+      .init(
+        "lease_left_ms",
+        standing.leases[vif.id].map { .integer(Self.microseconds($0) / 1_000) } ?? .null
+      ),
+      .init("conflicts", .array(conflicts(vif).map(json))),
+    ])
+  }
+
+  private func json(_ conflict: Standing.Conflict) -> JSONValue {
+    .object([
+      .init("address", .string(conflict.address.description)),
+      .init("hardware", .string(conflict.hardware.description)),
     ])
   }
 
@@ -265,6 +300,12 @@ package struct StatusReport {
   /// How many seconds a VIF has been as it is; `nil` where that is not known.
   func since(_ vif: FailoverEngine.Status.VIF) -> Int64? {
     vif.since == .boot ? nil : max(0, (now - vif.since).components.seconds)
+  }
+
+  /// The strangers that claim addresses of the VIF.
+  private func conflicts(_ vif: FailoverEngine.Status.VIF) -> [Standing.Conflict] {
+    let addresses = vif.configured?.addresses.map(\.prefix.address) ?? [vif.id.primary]
+    return standing.conflicts.filter { addresses.contains($0.address) }
   }
 
   static func addresses(_ vif: FailoverEngine.Status.VIF) -> [String] {

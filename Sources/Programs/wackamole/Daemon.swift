@@ -201,6 +201,7 @@ final class Daemon {
       feed: { [unowned self] in node?.feed($0) },
       status: { [unowned self] in node?.machine.status },
       engine: { [unowned self] in health },
+      standing: { [unowned self] in standing },
       address: { [unowned self] in backend.address(of: $0) },
       reload: { [unowned self] in reload($0) }
     )
@@ -218,6 +219,15 @@ final class Daemon {
       ignored: machine.ignored.map { "\($0.sender) is not listened to: \($0.reason)" }
     )
     return health
+  }
+
+  /// The leases of what stands here, and who else claims it.
+  private var standing: StatusReport.Standing {
+    var standing = StatusReport.Standing()
+    guard let machine = node?.machine else { return standing }
+    for vif in machine.status.vifs { standing.leases[vif.id] = hands.leaseLeft(of: vif.id) }
+    standing.conflicts = machine.conflicts.map { .init(address: $0.address, hardware: $0.hardware) }
+    return standing
   }
 
   /// Reads configuration and keys again; what is still wanted stays where it is.

@@ -24,6 +24,7 @@ final class Operations {
     let feed: (FailoverNodeEngine.Event) -> Void
     let status: () -> FailoverEngine.Status?
     let engine: () -> StatusReport.EngineHealth
+    let standing: () -> StatusReport.Standing
     /// Where a node's engine is.
     let address: (NodeID) -> IPAddress?
     /// Reads the configuration again; tells what came of it.
@@ -183,7 +184,8 @@ final class Operations {
         status: status,
         now: BootClock.now,
         checks: book.status,
-        engine: daemon.engine()
+        engine: daemon.engine(),
+        standing: daemon.standing()
       )
       let outcome: ControlReply.Outcome = report.faults.isEmpty ? .fine : .degraded
       switch form {
