@@ -155,8 +155,9 @@ extension SpreadError {
 
   init(_ refusal: GroupRefusal) {
     switch refusal {
-    case .disconnected, .congested, .unsupported: self = .disconnected
+    case .disconnected, .congested, .unsupported, .privateName: self = .disconnected
     case .tooLong(let limit): self = .tooLong(limit: limit)
+    case .destinations(let limit): self = .tooManyGroups(limit: limit)
     }
   }
 }

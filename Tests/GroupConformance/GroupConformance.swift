@@ -11,8 +11,8 @@ package struct GroupConformance {
   package static let scenarios: [Scenario] = [
     ("one order", oneOrder), ("views", views), ("a crash", crash), ("open groups", openGroups),
     ("private names", privateNames), ("a large payload", largePayload),
-    ("a payload too long", tooLong), ("a cut and a merge", cutAndMerge),
-    ("a disconnect", disconnect), ("many groups", manyGroups),
+    ("a payload too long", tooLong), ("requests that cannot be", impossible),
+    ("a cut and a merge", cutAndMerge), ("a disconnect", disconnect), ("many groups", manyGroups),
     ("nothing within a call", nothingWithin),
     ("loss and return of the backend", lossAndReturn), ("back-pressure", backPressure),
   ]
@@ -158,6 +158,42 @@ package struct GroupConformance {
     }
     backend.settle()
     if !messages(backend, 1).isEmpty { findings.append("what was refused is delivered") }
+    return findings
+  }
+
+  /// What can have no effect is refused, and not dropped where its user does not hear of it.
+  @Sendable private static func impossible(_ backend: any GroupBackend) -> [String] {
+    var findings = joinAll(backend, "g")
+    let counts = (0..<3).map { backend.events(of: $0).count }
+    for groups: [GroupName] in [[], Array(repeating: "g", count: 1_000)] {
+      let request = GroupRequest.multicast(groups: groups, service: .agreed, tag: 0, payload: [1])
+      switch backend.submit(request, by: 0) {
+      case .destinations(let limit)?:
+        if !(1..<1_000).contains(limit) { findings.append("an odd limit: \(limit)") }
+        let most = GroupRequest.multicast(
+          groups: Array(repeating: "other", count: limit),
+          service: .agreed,
+          tag: 0,
+          payload: [1]
+        )
+        if let refusal = backend.submit(most, by: 0) { findings.append("\(limit): \(refusal)") }
+      case let other: findings.append("to \(groups.count): \(String(describing: other))")
+      }
+    }
+    for user in 0..<3 where backend.capabilities.contains(.privateNames) {
+      guard let member = member(backend, user), let name = GroupName(privateNameOf: member) else {
+        return findings + ["no private name"]
+      }
+      for request: GroupRequest in [.join(name), .leave(name)] {
+        let refusal = backend.submit(request, by: 0)
+        if refusal != .privateName {
+          findings.append("\(request): \(String(describing: refusal))")
+        }
+      }
+    }
+    backend.settle()
+    let told = (0..<3).map { Array(backend.events(of: $0).dropFirst(counts[$0])) }
+    if told != [[], [], []] { findings.append("what was refused has effects: \(told)") }
     return findings
   }
 

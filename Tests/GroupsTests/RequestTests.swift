@@ -146,6 +146,17 @@ final class RequestTests {
         from: p
       )
     }
+    #expect(engine.refusal(of: .join(privately), from: p) == .privateName)
+    #expect(engine.refusal(of: .leave(privately), from: p) == .privateName)
+    for count in [0, 101] {
+      let many = GroupRequest.multicast(
+        groups: Array(repeating: "g", count: count),
+        service: .safe,
+        tag: 0,
+        payload: [1]
+      )
+      #expect(engine.refusal(of: many, from: p) == .destinations(limit: 100))
+    }
     #expect(handle(send([], 1)) == refused(.destinations, p))
     #expect(handle(send(Array(repeating: "g", count: 101), 1)) == refused(.destinations, p))
     #expect(handle(send(["g"], 101)) == refused(.tooLong, p))

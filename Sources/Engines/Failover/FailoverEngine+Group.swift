@@ -409,7 +409,7 @@ extension FailoverEngine {
       session.unsent.append(request)
       session.resendsAt = turn.now + .milliseconds(10)
     case .disconnected: break  // The end of the session voids it.
-    case .tooLong, .unsupported:
+    case .tooLong, .destinations, .privateName, .unsupported:
       turn.emit(.note(.notSent(refusal)))
     }
   }

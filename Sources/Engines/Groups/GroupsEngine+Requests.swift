@@ -11,16 +11,48 @@ extension GroupsEngine {
   /// To be asked before ``Event/request(_:from:)``, which can only count and note a refusal. A
   /// disconnect is always taken.
   package func refusal(of request: GroupRequest, from process: InlineName) -> GroupRefusal? {
-    guard locals.isConnected(process) else { return .disconnected }
+    switch obstacle(to: request, from: process) {
+    case nil: nil
+    case .notConnected: .disconnected
+    case .privateName: .privateName
+    case .destinations: .destinations(limit: Multicast.destinationLimit)
+    case .tooLong: .tooLong(limit: settings.longestPayload)
+    case .congested: .congested
+    }
+  }
+
+  /// What stands in the way of a request.
+  private enum Obstacle {
+    case notConnected(DropReason)
+    case privateName
+    case destinations
+    case tooLong
+    case congested
+
+    var reason: DropReason {
+      switch self {
+      case .notConnected(let reason): reason
+      case .privateName: .privateName
+      case .destinations: .destinations
+      case .tooLong: .tooLong
+      case .congested: .congested
+      }
+    }
+  }
+
+  /// The one rule of what is taken, both for those who ask first and for those who do not.
+  private func obstacle(to request: GroupRequest, from process: InlineName) -> Obstacle? {
+    guard locals.contains(process) else { return .notConnected(.unknownProcess) }
+    guard locals.isConnected(process) else { return .notConnected(.disconnecting) }
     switch request {
     case .disconnect: return nil
-    case .join, .leave: return hasRoom ? nil : .congested
-    case .multicast(_, _, _, let payload):
-      guard payload.count <= settings.longestPayload else {
-        return .tooLong(limit: settings.longestPayload)
-      }
-      return hasRoom ? nil : .congested
+    case .join(let group), .leave(let group):
+      if group.isPrivate { return .privateName }
+    case .multicast(let groups, _, _, let payload):
+      guard (1...Multicast.destinationLimit).contains(groups.count) else { return .destinations }
+      guard payload.count <= settings.longestPayload else { return .tooLong }
     }
+    return hasRoom ? nil : .congested
   }
 
   mutating func connect(_ process: InlineName, into effects: inout EffectQueue<Effect>) {
@@ -45,25 +77,15 @@ extension GroupsEngine {
     from process: InlineName,
     into effects: inout EffectQueue<Effect>
   ) {
-    guard locals.contains(process) else { return refuse(process, .unknownProcess, &effects) }
-    guard locals.isConnected(process) else { return refuse(process, .disconnecting, &effects) }
+    if let obstacle = obstacle(to: request, from: process) {
+      return refuse(process, obstacle.reason, &effects)
+    }
     switch request {
     case .join(let group):
-      guard !group.isPrivate else { return refuse(process, .privateName, &effects) }
-      guard hasRoom else { return refuse(process, .congested, &effects) }
       submit(.join(process: process, group: group), into: &effects)
     case .leave(let group):
-      guard !group.isPrivate else { return refuse(process, .privateName, &effects) }
-      guard hasRoom else { return refuse(process, .congested, &effects) }
       submit(.leave(process: process, group: group), into: &effects)
     case .multicast(let groups, let service, let tag, let payload):
-      guard (1...Multicast.destinationLimit).contains(groups.count) else {
-        return refuse(process, .destinations, &effects)
-      }
-      guard payload.count <= settings.longestPayload else {
-        return refuse(process, .tooLong, &effects)
-      }
-      guard hasRoom else { return refuse(process, .congested, &effects) }
       let multicast = Multicast(
         sender: process,
         tag: tag,

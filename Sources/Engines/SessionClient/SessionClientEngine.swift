@@ -130,7 +130,15 @@ package struct SessionClientEngine: StateMachine {
   /// Why a message should not be sent now; `pending` bytes are under way to the engine.
   package func refusal(of message: ClientMessage, besides pending: Int = 0) -> GroupRefusal? {
     guard case .open = phase else { return .disconnected }
-    if case .multicast(let multicast) = message {
+    switch message {
+    case .join(let group), .leave(let group):
+      if GroupName(destination: group.bytes)?.isPrivate == true { return .privateName }
+    case .kill: break
+    case .multicast(let multicast):
+      let limit = settings.mostGroups
+      guard (1...limit).contains(multicast.groups.count / NameField.length) else {
+        return .destinations(limit: limit)
+      }
       let length = multicast.groups.count + multicast.data.count
       guard length <= settings.longestMessage else {
         return .tooLong(limit: settings.longestMessage - multicast.groups.count)

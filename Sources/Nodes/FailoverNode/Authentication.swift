@@ -244,7 +244,7 @@ struct Authentication: Sendable, Equatable {
     )
     return switch refusal {
     case .tooLong(let limit): (bare, .tooLong(limit: max(limit - Envelope.overhead, 0)))
-    case .disconnected, .congested, .unsupported: (bare, refusal)
+    case .disconnected, .congested, .destinations, .privateName, .unsupported: (bare, refusal)
     }
   }
 }

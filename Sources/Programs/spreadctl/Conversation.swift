@@ -64,6 +64,7 @@ final class Conversation {
     settings.reconnects = reconnects
     // A large daemon of this project takes more than classic releases do, and says no if not.
     settings.longestMessage = 8 << 20
+    settings.mostGroups = ClientMessage.mostGroups
     do throws(SystemError) {
       loop = try EventLoop()
       signals = try SignalWatcher([.terminate, .interrupt], on: loop) { [unowned self] _ in

@@ -154,6 +154,8 @@ extension GroupRefusal {
     case .disconnected: "there is no session"
     case .congested: "too much waits to be sent"
     case .tooLong(let limit): "it is longer than \(limit) bytes"
+    case .destinations(let limit): "a message goes to 1 to \(limit) groups"
+    case .privateName: "nobody joins or leaves a private name"
     case .unsupported: "the daemon cannot do that"
     }
   }

@@ -35,6 +35,10 @@ package enum GroupRefusal: Error, Sendable, Equatable {
   case congested
   /// The payload is longer than the backend takes.
   case tooLong(limit: Int)
+  /// The message names no destination, or more than the backend takes.
+  case destinations(limit: Int)
+  /// Nobody joins or leaves a private name.
+  case privateName
   /// The backend lacks a capability.
   case unsupported(GroupCapabilities)
 }
