@@ -55,6 +55,21 @@ import Testing
       #expect(member.acquired == (waits ? [vif(1).id] : []), "\(stood) ms")
     }
   }
+
+  @Test("Who is out of its group without having asked for it holds nothing and joins again")
+  func takenOut() {
+    var member = Member(vifs: 1)
+    #expect(member.joins == 1)
+    member.feed(.view(member.view(1)))
+    member.now += .seconds(10)
+    member.feed(nil)
+    member.returnAll()
+    #expect(member.acquired == [vif(1).id])
+    member.feed(.left("elsewhere"))
+    #expect(member.joins == 1 && member.released.isEmpty)
+    member.feed(.left(Cluster.group))
+    #expect(member.joins == 2 && member.released == [vif(1).id])
+  }
 }
 
 /// An engine alone with its backend.
@@ -67,6 +82,8 @@ private struct Member {
   var proven: [Instant] = []
   var acquired: [VIFID] = []
   var released: [VIFID] = []
+  /// How often it asked to join.
+  var joins = 0
 
   init(vifs count: Int) {
     var settings = FailoverEngine.Settings(
@@ -90,6 +107,7 @@ private struct Member {
     for effect in effects.takeAll() {
       switch effect {
       case .request(.multicast(_, _, _, let payload)): sent.append(payload)
+      case .request(.join): joins += 1
       case .proven(let instant): proven.append(instant)
       case .acquire(let vif):
         acquired.append(vif.id)

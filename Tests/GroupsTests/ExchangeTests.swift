@@ -145,7 +145,95 @@ struct ExchangeTests {
     story.judge()
   }
 
-  @Test("State that breaks the rules of the exchange is dropped, noted, and changes nothing")
+  /// What is on the way of a daemon's state cannot be read by anybody.
+  private func spoil(_ station: Int, of story: Story) {
+    for index in story.world.ring.stations[station].waiting.indices {
+      story.world.ring.stations[station].waiting[index].payload = [5, 0xFF]
+    }
+  }
+
+  /// Lets each daemon hear of its ring, and no more.
+  private func stepAll(_ story: Story) {
+    for station in story.world.engines.indices { while story.world.step(station) {} }
+  }
+
+  @Test("An exchange with state that cannot be read ends without its sender, at all members alike")
+  func unreadableState() {
+    let story = Story(4)
+    story.rings([0, 1], [2], [3])
+    let p = story.process("p", at: 0, in: "g", "h")
+    let q = story.process("q", at: 1, in: "g")
+    let r = story.process("r", at: 2, in: "g", "i")
+    let s = story.process("s", at: 3, in: "g")
+    story.skip()
+    story.world.join("late", by: p)
+    story.world.ring.reconfigure([[0, 1, 2, 3]])
+    stepAll(story)
+    // All but c have said what they have, and begin anew.
+    for station in [3, 0] { _ = story.world.ring.order(station) }
+    spoil(2, of: story)
+    story.world.checker.processes[r].wanted = []
+    story.world.settle()
+    for engine in story.world.engines {
+      #expect(engine?.isSettled == true)
+      #expect(engine?.syncedSet.count == 4)
+      #expect(engine?.groupNames == ["g", "h", "late"])
+      #expect(engine?.group("g")?.id == story.id("g", of: s))
+    }
+    #expect(story.hears(r) == ["g left", "i left"])
+    let view = "g network {p@a q@b s@d} came"
+    #expect(story.hears(q) == ["\(view) {p@a q@b}"])
+    #expect(story.hears(s) == ["\(view) {s@d}"])
+    story.skip()
+    // It may come back at once, as somebody new to the group.
+    story.join("g", by: r)
+    #expect(story.hears(r) == ["g join r@c {p@a q@b r@c s@d} came {r@c}"])
+    story.judge()
+  }
+
+  @Test("A speaker whose state cannot be read is lost to its own set, for which the next speaks")
+  func unreadableSpeaker() {
+    let story = Story(4)
+    story.rings([0, 1, 2], [3])
+    let p = story.process("p", at: 0, in: "g")
+    let q = story.process("q", at: 1, in: "g", "h")
+    let s = story.process("s", at: 3, in: "g")
+    story.skip()
+    story.world.ring.reconfigure([[0, 1, 2, 3]])
+    stepAll(story)
+    spoil(0, of: story)
+    story.world.checker.processes[p].wanted = []
+    story.world.settle()
+    #expect(story.hears(p) == ["g left"])
+    #expect(story.hears(q) == ["g transitional", "g network {q@b s@d} came {q@b}"])
+    #expect(story.hears(s) == ["g network {q@b s@d} came {s@d}"])
+    #expect(story.world.engines.allSatisfy { $0?.isSettled == true })
+    #expect(story.world.engines.allSatisfy { $0?.groupNames == ["g", "h"] })
+  }
+
+  @Test("Where nobody's state can be read, the exchange ends with no group")
+  func allUnreadable() {
+    let story = Story(2)
+    story.rings([0], [1])
+    let p = story.process("p", at: 0, in: "g")
+    let q = story.process("q", at: 1, in: "g")
+    story.skip()
+    story.world.ring.reconfigure([[0, 1]])
+    stepAll(story)
+    for station in [0, 1] { spoil(station, of: story) }
+    _ = story.world.ring.order(0)
+    _ = story.world.ring.order(1)
+    story.world.checker.processes[p].wanted = []
+    story.world.checker.processes[q].wanted = []
+    story.world.settle()
+    #expect(story.world.engines.allSatisfy { $0?.isSettled == true && $0?.groupCount == 0 })
+    story.join("g", by: q)
+    #expect(story.hears(q) == ["g left", "g join q@b {q@b} came {q@b}"])
+  }
+
+  @Test(
+    "State that breaks the rules of the exchange mutes its sender, whose later state is dropped"
+  )
   func brokenState() {
     var engine = GroupsEngine(settings: .init(me: "a"))
     var effects = EffectQueue<GroupsEngine.Effect>()
@@ -156,8 +244,13 @@ struct ExchangeTests {
       cameTogether: ["a"]
     )
     engine.handle(.ring(regular), at: .boot, into: &effects)
-    func chunk(_ speaksFor: Roster, _ number: UInt32, ring: RingID = ring) -> StateChunk {
-      StateChunk(ring: ring, speaksFor: speaksFor, number: number, isLast: false, groups: [])
+    func chunk(
+      _ speaksFor: Roster,
+      _ number: UInt32,
+      isLast: Bool = false,
+      ring: RingID = ring
+    ) -> StateChunk {
+      StateChunk(ring: ring, speaksFor: speaksFor, number: number, isLast: isLast, groups: [])
     }
     func hear(_ chunk: StateChunk, from sender: NodeID) -> [GroupsEngine.Effect] {
       _ = effects.takeAll()
@@ -170,16 +263,41 @@ struct ExchangeTests {
       engine.handle(.ring(.message(message)), at: .boot, into: &effects)
       return effects.takeAll()
     }
-    let refused: [GroupsEngine.Effect] = [.note(.brokenState(from: "c"))]
-    #expect(hear(chunk(["b", "c"], 0), from: "c") == refused)  // Not the lowest.
-    #expect(hear(chunk(["c", "d"], 0), from: "c") == refused)  // Not of this ring.
-    #expect(hear(chunk(["c"], 1), from: "c") == refused)  // The beginning is missing.
-    #expect(hear(chunk(["b", "c"], 0), from: "b") == [])
-    #expect(hear(chunk(["c"], 0), from: "c") == refused)  // Spoken for by another.
-    #expect(engine.statistics.dropped(.brokenState) == 4)
-    #expect(hear(chunk(["c"], 0, ring: RingID(sequence: 0, representative: "a")), from: "c") == [])
+    func begins(_ chunk: StateChunk, from sender: NodeID) -> (isNoted: Bool, number: UInt32?) {
+      let effects = hear(chunk, from: sender)
+      let isNoted = effects.contains(.note(.brokenState(from: sender)))
+      for case .submit(_, let payload) in effects {
+        guard case .state(let own)? = try? GroupsMessage(decoding: payload[...]) else { continue }
+        return (isNoted, own.number)
+      }
+      return (isNoted, nil)
+    }
+    let past = RingID(sequence: 0, representative: "a")
+    let broken: [(StateChunk, NodeID)] = [
+      (chunk(["b", "c"], 0), "c"),  // Not the lowest.
+      (chunk(["c", "e"], 0), "c"),  // Not of this ring.
+      (chunk(["c"], 1), "c"),  // The beginning is missing.
+    ]
+    for (chunk, sender) in broken {
+      var fresh = engine
+      swap(&engine, &fresh)
+      #expect(begins(chunk, from: sender) == (true, 1 << 20))
+      swap(&engine, &fresh)
+    }
+    #expect(hear(chunk(["c"], 0, ring: past), from: "c") == [])
     #expect(engine.statistics.dropped(.pastExchange) == 1)
+    #expect(hear(chunk(["b", "c"], 0), from: "b") == [])
+    #expect(begins(chunk(["c"], 0), from: "c") == (true, 1 << 20))  // Spoken for by another.
+    #expect(hear(chunk(["c"], 1 << 20), from: "c") == [])
+    #expect(engine.statistics.dropped(.brokenState) == 2)
+    // What was on its way when all began anew.
+    #expect(hear(chunk(["b", "c"], 1), from: "b") == [])
+    #expect(engine.statistics.dropped(.pastExchange) == 2)
+    #expect(hear(chunk(["b"], 1 << 20, isLast: true), from: "b") == [])
+    let own = StateChunk(ring: ring, speaksFor: ["a"], number: 1 << 20, isLast: true, groups: [])
     #expect(!engine.isSettled)
+    _ = hear(own, from: "a")
+    #expect(engine.isSettled)
   }
 
   @Test("Bytes that cannot be read are counted and noted")

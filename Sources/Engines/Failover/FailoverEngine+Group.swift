@@ -22,7 +22,10 @@ extension FailoverEngine {
       if group == settings.group { session.signalled = true }
     case .view(let view): install(view, in: &turn)
     case .left(let group):
-      if group == settings.group { begin(as: session.me, stage: .joining, in: &turn) }
+      guard group == settings.group else { return }
+      begin(as: session.me, stage: .joining, in: &turn)
+      // Nobody here asked for it: the backend took us out, and lets us in again.
+      if departure == nil { turn.emit(.request(.join(settings.group))) }
     case .disconnected(let reason):
       turn.emit(.note(.disconnected(reason)))
       begin(as: session.me, stage: .disconnected, in: &turn)

@@ -50,7 +50,8 @@ extension GroupsEngine {
     case refused(InlineName, because: DropReason)
     /// A daemon sent what this version cannot read.
     case unreadable(from: NodeID)
-    /// A daemon's share in an exchange breaks the rules; the exchange waits for the next ring.
+    /// A daemon's share in an exchange cannot be used: the exchange goes on without it, and its
+    /// processes are out of their groups.
     case brokenState(from: NodeID)
   }
 }

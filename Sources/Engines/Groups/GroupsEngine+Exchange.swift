@@ -11,10 +11,7 @@ import Machine
 extension GroupsEngine {
   mutating func beginExchange(into effects: inout EffectQueue<Effect>) {
     var exchange = Exchange()
-    if synced.lowest == settings.me {
-      exchange.speech = Exchange.Speech()
-      speak(in: &exchange, into: &effects)
-    }
+    beginSpeech(in: &exchange, into: &effects)
     statistics.exchangesBegun += 1
     if let ring {
       effects.append(.note(.exchanging(ring, own: synced, members: members)))
@@ -47,11 +44,17 @@ extension GroupsEngine {
     in exchange: inout Exchange,
     into effects: inout EffectQueue<Effect>
   ) {
-    guard case .state(let chunk) = decode(message, into: &effects) else { return }
-    guard chunk.ring == ring else { return drop(.pastExchange) }
+    // The muted have no say left in this exchange, not even one that mutes them once more.
+    guard members.contains(message.sender), !exchange.muted.contains(message.sender) else {
+      return drop(.brokenState)
+    }
+    guard case .state(let chunk) = decode(message, into: &effects) else {
+      return mute(message.sender, in: &exchange, into: &effects)
+    }
+    guard chunk.ring == ring, !exchange.isPast(chunk) else { return drop(.pastExchange) }
     guard let set = exchange.note(chunk, from: message.sender, of: members) else {
       drop(.brokenState)
-      return effects.append(.note(.brokenState(from: message.sender)))
+      return mute(message.sender, in: &exchange, into: &effects)
     }
     if chunk.speaksFor != synced { stage(chunk, ofSet: set) }
     if message.sender == settings.me {
@@ -74,7 +77,56 @@ extension GroupsEngine {
     }
   }
 
+  // MARK: - Muting
+
+  /// Goes on without a daemon whose share cannot be used, or the exchange would never end.
+  ///
+  /// Its share has one place in the order, so all do this at once: they forget what was staged, the
+  /// daemon is out of its set and of all groups, and each set begins anew. Numbering tells what was
+  /// on its way before from what comes after.
+  private mutating func mute(
+    _ daemon: NodeID,
+    in exchange: inout Exchange,
+    into effects: inout EffectQueue<Effect>
+  ) {
+    effects.append(.note(.brokenState(from: daemon)))
+    directory.removeMembers(outside: synced)
+    directory.adoptAll()
+    if daemon == settings.me {
+      expelLocals(into: &effects)
+    } else if synced.contains(daemon) {
+      lose(outside: synced.removing(daemon), into: &effects)
+      synced = reachable
+      directory.removeMembers(outside: synced)
+    }
+    exchange.mute(daemon)
+    beginSpeech(in: &exchange, into: &effects)
+  }
+
+  /// Takes all processes of this daemon out of their groups, and tells them.
+  private mutating func expelLocals(into effects: inout EffectQueue<Effect>) {
+    (synced, reachable) = ([settings.me], [settings.me])
+    directory.removeMembers(outside: synced)
+    for group in directory.places(where: { _, _ in true }) {
+      let name = directory.groups[group].name
+      for member in directory.members(of: group) {
+        _ = directory.remove(member, from: group)
+        tell(member.process, .left(name), into: &effects)
+      }
+    }
+  }
+
   // MARK: - Speaking
+
+  /// Begins to say what the own set has, if this daemon is the one to do it.
+  private mutating func beginSpeech(
+    in exchange: inout Exchange,
+    into effects: inout EffectQueue<Effect>
+  ) {
+    guard synced.lowest == settings.me, !exchange.muted.contains(settings.me) else { return }
+    exchange.speech = Exchange.Speech(number: exchange.firstNumber)
+    speak(in: &exchange, into: &effects)
+  }
 
   /// Sends as many chunks as may be under way.
   private mutating func speak(

@@ -45,7 +45,12 @@ extension GroupsEngine {
     // From here on views are numbered for those alone that go to the next ring together.
     ids = ViewIDs(before: next, lowest: together.lowest ?? settings.me)
     if let exchange { cut(exchange, into: &effects) }
-    reachable = together
+    lose(outside: together, into: &effects)
+  }
+
+  /// Signals to each group that has members of the synced set outside the roster that they are lost.
+  mutating func lose(outside roster: Roster, into effects: inout EffectQueue<Effect>) {
+    reachable = roster
     guard reachable != synced else { return }
     let losing = directory.places { _, place in
       directory.hasMembers(outside: reachable, group: place)
