@@ -111,6 +111,16 @@ struct Directory: Sendable, Equatable {
     return sortedByName(found)
   }
 
+  /// The places of the first groups in ascending order of name, at most so many: those behind `name`
+  /// if it is given.
+  func places(after name: GroupName?, limit: Int) -> [Int] {
+    groups.indices.lazy
+      .filter { place in
+        !groups[place].members.isEmpty && name.map { groups[place].name > $0 } ?? true
+      }
+      .smallest(limit) { groups[$0].name < groups[$1].name }
+  }
+
   /// The places of the groups of a process, in ascending order of name.
   func places(of member: MemberID) -> [Int] {
     guard let process = processPlaces[member] else { return [] }

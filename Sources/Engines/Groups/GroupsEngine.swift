@@ -107,8 +107,9 @@ extension GroupsEngine {
   ///
   /// At most `limit`, those behind `name` if it is given: a page of a list that may be long.
   package func groups(after name: GroupName?, limit: Int) -> [(name: GroupName, members: Int)] {
-    let places = directory.places { group, _ in name.map { group.name > $0 } ?? true }
-    return places.prefix(limit).map { (directory.groups[$0].name, directory.memberCount(of: $0)) }
+    directory.places(after: name, limit: limit).map {
+      (directory.groups[$0].name, directory.memberCount(of: $0))
+    }
   }
 
   /// Messages that wait for the end of an exchange.
