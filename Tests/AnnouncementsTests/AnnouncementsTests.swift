@@ -48,6 +48,21 @@ import Testing
     #expect(driver.frames.last == advertisement.multicast(from: hardware).encoded())
   }
 
+  @Test("Other settings hold at once, and repeat nothing that was sent in time")
+  func reconfigured() {
+    var driver = engine { $0.offsets = [.zero, .seconds(1), .seconds(60)] }
+    driver.feed(.announce(vif("10.0.0.101")))
+    driver.run(until: .milliseconds(1_500))
+    #expect(driver.times == [0, 0, 1_000, 1_000])
+    var settings = AnnouncementsEngine.Settings()
+    settings.offsets = [.zero, .milliseconds(500), .seconds(1), .seconds(3)]
+    settings.refresh = .seconds(10)
+    driver.feed(.reconfigure(settings))
+    #expect(driver.times.count == 4)
+    driver.run(until: .seconds(14))
+    #expect(driver.times == [0, 0, 1_000, 1_000, 3_000, 3_000, 13_000, 13_000])
+  }
+
   @Test("After a release nothing is sent, not even what was queued")
   func cancelled() {
     var driver = engine { ($0.burst, $0.framesPerSecond) = (1, 10) }

@@ -384,6 +384,24 @@ class Reloads(OperationsTest):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("Group", done.stdout)
 
+    def test_announcements_follow_a_reload(self) -> None:
+        cluster = self.form(nodes=1, vips=1)
+        node = cluster.nodes["web1"]
+        time.sleep(2.5)  # The series of the start is over.
+        begin = time.monotonic_ns()
+        text = "Announce { Refresh = 1s }\nLease = 20s\nGroup ="
+        done = self.reload(node, "Group =", text)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("Lease", done.stdout)
+        self.assertNotIn("Announce", done.stdout)
+        address = cluster.settings.addresses[0]
+
+        def look() -> list[str]:
+            cluster.observe()
+            return [] if len(cluster.announcements(address, begin)) >= 4 else ["too few"]
+
+        cluster.wait_for("announcements by the new statement", look)
+
 
 class Offline(OperationsTest):
     def test_without_a_daemon_the_interfaces_are_told(self) -> None:

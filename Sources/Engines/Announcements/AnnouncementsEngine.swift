@@ -11,7 +11,7 @@ package import Machine
 /// and reply; an IPv6 address by an advertisement that overrides. What is queued for a VIF never
 /// outlives its release.
 package struct AnnouncementsEngine: StateMachine {
-  private let settings: Settings
+  private var settings: Settings
   /// What stands and may be announced, in ascending order of VIF.
   private var series: [Series] = []
   private var watch = ConflictWatch()
@@ -80,8 +80,19 @@ package struct AnnouncementsEngine: StateMachine {
       hardware.sort { $0.interface < $1.interface }
     case .received(let frame, let interface):
       hear(frame, on: interface, at: now, into: &effects)
+    case .reconfigure(let settings): reconfigure(settings, at: now)
     }
     advance(to: now, into: &effects)
+  }
+
+  private mutating func reconfigure(_ settings: Settings, at now: Instant) {
+    self.settings = settings
+    // The longest wait of a slower pace does not hold up a faster one.
+    paced = min(paced, now)
+    for index in series.indices {
+      let past = now - series[index].began
+      series[index].step = settings.offsets.firstIndex { $0 > past } ?? settings.offsets.count
+    }
   }
 
   package mutating func advance(to now: Instant, into effects: inout EffectQueue<Effect>) {

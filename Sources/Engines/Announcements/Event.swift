@@ -13,6 +13,8 @@ extension AnnouncementsEngine {
     case hardware(InterfaceName, MACAddress?)
     /// A frame with ARP or neighbour discovery arrived, our own included.
     case received([UInt8], on: InterfaceName)
+    /// Other settings hold from now on; what has been announced in time is not announced again.
+    case reconfigure(Settings)
   }
 
   package enum Effect: Sendable, Equatable {
@@ -31,7 +33,7 @@ extension AnnouncementsEngine {
     case defend
   }
 
-  /// What is fixed while the engine runs.
+  /// How and when neighbours are told.
   package struct Settings: Sendable, Equatable {
     /// When the frames of a VIF are sent, counted from its announcement; in ascending order.
     package var offsets: [Duration] = [

@@ -39,6 +39,8 @@ extension FailoverNodeEngine {
     case received([UInt8], on: InterfaceName)
     /// The cluster's keys were read again; without effect where the backend is not shared.
     case seal(PayloadSeal?)
+    /// How neighbours are told of addresses from now on.
+    case announcing(AnnouncementsEngine.Settings)
     /// Hand over and leave (TERM); ends in ``Effect/departed``.
     case leave
   }

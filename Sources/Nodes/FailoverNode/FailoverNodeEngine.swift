@@ -76,6 +76,7 @@ package struct FailoverNodeEngine: StateMachine {
       failover.handle(.command(command, ticket), at: now, into: &decided)
     case .obituary(let node): failover.handle(.obituary(node), at: now, into: &decided)
     case .seal(let seal): authentication?.change(to: seal)
+    case .announcing(let settings): announce(.reconfigure(settings), at: now, into: &effects)
     case .leave: failover.handle(.leave, at: now, into: &decided)
     }
     route(at: now, into: &effects)

@@ -258,14 +258,15 @@ final class Daemon {
         (error as? StartFailure)?.text ?? (error as? RingKeys.Failure)?.text ?? "\(error)"
       )
     }
-    let settings = Self.settings(merged).failover
+    let settings = Self.settings(merged)
     operations.know(merged.virtualInterfaces)
-    operations.order(.reload(settings)) { [unowned self] answer in
+    operations.order(.reload(settings.failover)) { [unowned self] answer in
       switch answer {
       case .refused(let refusal): fail("\(refusal)")
       case .done:
         configuration = merged
         node?.feed(.seal(seal))
+        node?.feed(.announcing(settings.announcements))
         operations.configure(merged)
         var text = "configuration and keys are read again"
         if !later.isEmpty {

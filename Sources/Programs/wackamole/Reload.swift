@@ -39,7 +39,13 @@ enum Reload {
     keep(\.control, "Control")
     keep(\.controlGroup, "ControlGroup")
     keep(\.logFacility, "LogFacility")
-    keep(\.interfaces, "Lease or Guardian")
+    keep(\.interfaces.lease, "Lease")
+    keep(\.interfaces.sendsObituary, "Guardian")
+    keep(\.interfaces.process, "Process")
+    // Frames are captured from the start or never.
+    if (wanted.interfaces.conflict == .ignore) != (present.interfaces.conflict == .ignore) {
+      keep(\.interfaces.conflict, "Conflict from or to ignore")
+    }
     return (merged, later)
   }
 }
