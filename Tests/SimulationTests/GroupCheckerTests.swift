@@ -49,15 +49,23 @@ struct GroupCheckerTests {
     }
 
     mutating func send(by sender: MemberID, to groups: [GroupName] = ["g"]) -> Int {
-      checker.newMessage(GroupChecker.Sent(sender: sender, groups: groups, service: .agreed))
+      checker.newMessage(
+        GroupChecker.Sent(sender: sender, groups: groups, service: .agreed, tag: -2)
+      )
     }
 
-    mutating func deliver(_ number: Int, to index: Int, from sender: MemberID? = nil) {
+    mutating func deliver(
+      _ number: Int,
+      to index: Int,
+      from sender: MemberID? = nil,
+      tag: Int16 = -2
+    ) {
       let sent = checker.sent[number]
       let message = GroupMessage(
         sender: sender ?? sent.sender,
         groups: sent.groups,
         service: sent.service,
+        tag: tag,
         payload: []
       )
       checker.message(message, number: number, to: index)
@@ -116,6 +124,43 @@ struct GroupCheckerTests {
     story.view(3, [story.p, story.q], .network, sets: [0, 0], to: 0)
     story.view(3, [story.p, story.q], .network, sets: [0, 0], to: 1)
     #expect(story.broken.contains(.cameTogether))
+  }
+
+  @Test("Group.CameTogether: two members of one set hear differently of the other sets")
+  func setsOfOthers() throws {
+    var story = try Story.together()
+    let r = MemberID(node: "n3", process: story.p.process)
+    let s = MemberID(node: "n4", process: story.p.process)
+    let all = [story.p, story.q, r, s].sorted()
+    let own: Set = [story.p, story.q]
+    let (one, two) = (all.map { own.contains($0) ? 0 : 1 }, [0, 0, 1, 2])
+    story.view(3, all, .network, sets: one.map(UInt16.init), to: 0)
+    story.view(3, all, .network, sets: one.map(UInt16.init), to: 1)
+    #expect(story.broken == [])
+    story = try Story.together()
+    story.view(3, all, .network, sets: one.map(UInt16.init), to: 0)
+    story.view(3, all, .network, sets: two.map(UInt16.init), to: 1)
+    #expect(story.broken == [.cameTogether])
+  }
+
+  @Test("FIFO: all get two messages of one sender in the same wrong order")
+  func fifo() throws {
+    var story = try Story.together()
+    let (first, second) = (story.send(by: story.p), story.send(by: story.p))
+    for number in [second, first] {
+      for index in 0...1 { story.deliver(number, to: index) }
+    }
+    #expect(story.broken == [.fifo, .fifo])
+  }
+
+  @Test("Group.Open: a message with another tag than it was sent with")
+  func tag() throws {
+    var story = try Story.together()
+    let number = story.send(by: story.p)
+    story.deliver(number, to: 0)
+    #expect(story.broken == [])
+    story.deliver(number, to: 1, tag: 2)
+    #expect(story.broken == [.open])
   }
 
   @Test("Group.OneOrder: two processes disagree, or three of which no two do")

@@ -160,6 +160,7 @@ struct GroupWorld {
     switch effect {
     case .submit(let service, let payload):
       ring.stations[station].waiting.append((service, payload))
+    case .note(.brokenState(let node)): losing[station] = losing[station].inserting(node)
     case .note: break
     case .deliver(let notice, let process):
       guard let index = hearing(process, at: station) else {
@@ -248,13 +249,15 @@ struct GroupWorld {
   @discardableResult
   mutating func send(_ groups: [GroupName], service: Service = .agreed, by index: Int) -> Int {
     let member = checker.processes[index].member
+    // Each has a tag of its own, negative ones too.
+    let tag = Int16(truncatingIfNeeded: checker.sent.count * 7_919)
     let number = checker.newMessage(
-      GroupChecker.Sent(sender: member, groups: groups, service: service)
+      GroupChecker.Sent(sender: member, groups: groups, service: service, tag: tag)
     )
     var writer = ByteWriter()
     writer.write(UInt64(number))
     request(
-      .multicast(groups: groups, service: service, tag: 7, payload: writer.bytes),
+      .multicast(groups: groups, service: service, tag: tag, payload: writer.bytes),
       by: index
     )
     return number

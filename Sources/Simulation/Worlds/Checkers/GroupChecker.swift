@@ -24,6 +24,8 @@ package struct ProcessHistory: Sendable {
   /// Groups with a signal since the last view.
   var signalled: Set<GroupName> = []
   package var messages: Set<Int> = []
+  /// The last message with a promised order that it got of each sender.
+  fileprivate var lastOf: [MemberID: Int] = [:]
   /// The groups it asked to be in.
   package var wanted: Set<GroupName> = []
   /// When it was connected, and when it got its first view of each group it is in, on its daemon's
@@ -38,9 +40,10 @@ package struct GroupChecker: Sendable {
     package let sender: MemberID
     package let groups: [GroupName]
     package let service: Service
+    package let tag: Int16
 
-    package init(sender: MemberID, groups: [GroupName], service: Service) {
-      (self.sender, self.groups, self.service) = (sender, groups, service)
+    package init(sender: MemberID, groups: [GroupName], service: Service, tag: Int16) {
+      (self.sender, self.groups, self.service, self.tag) = (sender, groups, service, tag)
     }
   }
 
@@ -124,15 +127,29 @@ package struct GroupChecker: Sendable {
     guard sent.indices.contains(number) else { return report(.open, "nobody sent \(number)") }
     let original = sent[number]
     if message.sender != original.sender || message.groups != original.groups
-      || message.service != original.service
+      || message.service != original.service || message.tag != original.tag
     {
       report(.open, "message \(number) was altered: \(message)")
     }
     if !processes[index].messages.insert(number).inserted {
       report(.open, "\(processes[index].member) gets message \(number) twice")
     }
+    checkSender(of: number, to: index)
     processes[index].told.append(.message(number, groups: message.groups))
     fold(2, index, number)
+  }
+
+  /// FIFO: what one sender sends with a promised order comes in the order in which it was sent.
+  private mutating func checkSender(of number: Int, to index: Int) {
+    let original = sent[number]
+    guard original.service.rawValue >= Service.fifo.rawValue else { return }
+    if let last = processes[index].lastOf[original.sender], last > number {
+      report(
+        .fifo,
+        "\(processes[index].member) gets message \(number) of \(original.sender) after \(last)"
+      )
+    }
+    processes[index].lastOf[original.sender] = number
   }
 
   package mutating func signal(_ group: GroupName, ending: ViewID, losing: Roster, to index: Int) {
@@ -181,6 +198,11 @@ package struct GroupChecker: Sendable {
         report(.groupView, "one id for \(first) and \(view)")
       } else if first.cause != view.cause {
         report(.groupID, "one id for views of different causes: \(first) and \(view)")
+      } else if first.virtualSynchronySets != view.virtualSynchronySets {
+        report(
+          .cameTogether,
+          "one view with sets \(first.virtualSynchronySets) and \(view.virtualSynchronySets): \(view)"
+        )
       }
     }
     views[view.id] = views[view.id] ?? view

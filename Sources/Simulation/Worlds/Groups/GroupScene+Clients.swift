@@ -285,10 +285,11 @@ extension GroupScene {
     }
     let (service, length) = habits.traffic.draw(&world.chance)
     let number = checker.sent.count
+    let tag = Int16(truncatingIfNeeded: number)
     let request = GroupRequest.multicast(
       groups: destinations,
       service: service,
-      tag: Int16(truncatingIfNeeded: number),
+      tag: tag,
       payload: NumberedPayload.bytes(number, length: length)
     )
     guard let event = ask(request, by: client, in: &world) else { return nil }
@@ -296,7 +297,8 @@ extension GroupScene {
       GroupChecker.Sent(
         sender: checker.processes[client].member,
         groups: destinations,
-        service: service
+        service: service,
+        tag: tag
       )
     )
     return event
