@@ -172,7 +172,9 @@ struct GroupCheckerTests {
     #expect(story.broken == [.oneOrder])
     story = try Story()
     _ = story.checker.add(story.q, at: 2)
-    let letters = (0..<3).map { _ in story.send(by: story.p) }
+    // Of three senders, or their own order would be broken too.
+    let third = MemberID(node: "n3", process: story.p.process)
+    let letters = [story.p, story.q, third].map { story.send(by: $0) }
     for index in 0..<3 {
       story.deliver(letters[index], to: index)
       story.deliver(letters[(index + 1) % 3], to: index)
