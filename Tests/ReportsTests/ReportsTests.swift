@@ -25,6 +25,23 @@ private func vif(_ addresses: (String, String, Int)...) throws -> VirtualInterfa
   return try #require(VirtualInterface(addresses: list))
 }
 
+/// A lease that runs out, and claims of two strangers.
+private func strangers(_ leased: VIFID) throws -> StatusReport.Standing {
+  var standing = StatusReport.Standing()
+  standing.leases[leased] = .milliseconds(9_449)
+  standing.conflicts = [
+    .init(
+      address: try #require(IPAddress(text: "10.0.0.101")),
+      hardware: try #require(MACAddress(octets: [2, 0, 0, 0, 0, 5]))
+    ),
+    .init(
+      address: try #require(IPAddress(text: "2001:db8::1")),
+      hardware: try #require(MACAddress(octets: [2, 0, 0, 0, 0, 6]))
+    ),
+  ]
+  return standing
+}
+
 /// A cluster of two, of which web2 is drained; the third server is away.
 private func sample() throws -> StatusReport {
   let now = Instant.boot + .seconds(10_000)
@@ -63,18 +80,6 @@ private func sample() throws -> StatusReport {
     status.vifs[index].reason = ["balance", "its holder is gone", "no member is eligible"][index]
     status.vifs[index].readiness = [.ready, .noCarrier, .noCarrier][index]
   }
-  var standing = StatusReport.Standing()
-  standing.leases[vifs[0].id] = .milliseconds(9_449)
-  standing.conflicts = [
-    .init(
-      address: try #require(IPAddress(text: "10.0.0.101")),
-      hardware: try #require(MACAddress(octets: [2, 0, 0, 0, 0, 5]))
-    ),
-    .init(
-      address: try #require(IPAddress(text: "2001:db8::1")),
-      hardware: try #require(MACAddress(octets: [2, 0, 0, 0, 0, 6]))
-    ),
-  ]
   return StatusReport(
     status: status,
     now: now,
@@ -100,7 +105,7 @@ private func sample() throws -> StatusReport {
       counters: .object([.init("tokens", .integer(5))]),
       session: .null
     ),
-    standing: standing
+    standing: try strangers(vifs[0].id)
   )
 }
 
