@@ -58,6 +58,20 @@ struct RightHistoryTests {
     #expect(history.checker.violation == nil)
   }
 
+  @Test("A member that left first still binds those that come along with it")
+  func obligationOfTheFirst() {
+    var history = H.merged()
+    // Nobody that goes on has the first packet.
+    let owed = history.sent(by: H.c, at: 2)
+    history.checker.attempt(by: H.a, members: HostSet([H.a, H.c]))
+    for host in [H.a, H.b] {
+      history.transitional(host, [H.a, H.b])
+      history.deliver(owed, at: host)
+      history.regular(host, [H.a, H.b], with: [H.a, H.b])
+    }
+    #expect(history.checker.violation == nil)
+  }
+
   @Test("A ring of one needs no wire, and a restarted host is a new process")
   func alone() {
     var history = History()

@@ -7,7 +7,9 @@ extension EVSChecker {
   /// A process takes part in an attempt to form a ring of these hosts.
   package mutating func attempt(by host: Int, members: HostSet) {
     guard running[host] >= 0 else { return }
-    processes[running[host]].tried = processes[running[host]].tried.union(members)
+    let ring = processes[running[host]].ring
+    guard ring >= 0 else { return }
+    rings[ring].tried[host] = rings[ring].tried[host].union(members)
   }
 
   // MARK: - Transitional
@@ -199,7 +201,6 @@ extension EVSChecker {
     processes[process].skipped = 0
     processes[process].outstanding = 0
     processes[process].digest = Digest()
-    processes[process].tried = HostSet()
     fold(7, process, ring)
   }
 }

@@ -255,9 +255,7 @@ extension EVSChecker {
   /// a ring that one of them tried to form meanwhile.
   private func obligations(of members: HostSet, from ring: Int) -> HostSet {
     var result = members
-    for host in members where rings[ring].installer[host] >= 0 {
-      result = result.union(processes[rings[ring].installer[host]].tried)
-    }
+    for host in members { result = result.union(rings[ring].tried[host]) }
     return result
   }
 

@@ -146,7 +146,11 @@ package struct EVSChecker: Sendable {
 
   mutating func index(of ring: RingID) -> Int {
     if let index = ringIndices[ring] { return index }
-    let record = RingRecord(id: ring, installer: Array(repeating: -1, count: cast.count))
+    let record = RingRecord(
+      id: ring,
+      installer: Array(repeating: -1, count: cast.count),
+      tried: Array(repeating: HostSet(), count: cast.count)
+    )
     ringIndices[ring] = rings.count
     rings.append(record)
     return rings.count - 1

@@ -70,8 +70,6 @@ struct ProcessRecord: Sendable {
   var messages: [Int] = []
   /// The number after the last one that took a place in a ring's order.
   var firstUnsent = 0
-  /// Those that it may have obligations to: members of rings it tried to form since `ring`.
-  var tried = HostSet()
 }
 
 /// One packet in the order of a ring.
@@ -97,6 +95,8 @@ struct RingRecord: Sendable {
   /// The process of each host that delivered it; -1 for none.
   var installer: [Int]
   var installed = HostSet()
+  /// Whom each host may have obligations to: members of rings that it tried to form after this one.
+  var tried: [HostSet]
   /// Packets by sequence number, the first at 1.
   var packets: [PacketRecord] = []
   var messages: [Int] = []
