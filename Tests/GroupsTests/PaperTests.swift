@@ -93,6 +93,24 @@ struct PaperTests {
     story.judge()
   }
 
+  @Test("Group.Cut: once those lost have left in order, no signal and no further view follows")
+  func lostMemberLeaves() {
+    let story = Story(3)
+    story.rings([0, 1, 2])
+    let p = story.process("p", at: 0, in: "g")
+    let q = story.process("q", at: 1, in: "g")
+    let r = story.process("r", at: 2, in: "g")
+    story.skip()
+    // Ordered, and delivered by nobody before the ring ends.
+    story.world.leave("g", by: r)
+    _ = story.world.ring.order(2)
+    transit(story, staying: [0, 1])
+    for process in [p, q] {
+      #expect(story.hears(process) == ["g transitional", "g network {p@a q@b} came {p@a q@b}"])
+    }
+    story.judge()
+  }
+
   /// The ring ends for `staying` with the signal before everything that is ordered; only those
   /// `arriving` come to the next one, if others are named.
   private func transit(

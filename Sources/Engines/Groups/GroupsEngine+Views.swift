@@ -7,8 +7,8 @@ import Machine
 extension GroupsEngine {
   /// A change of membership that has its place in the order.
   ///
-  /// In a group that has lost members since its last view, what is told is a network view, and the
-  /// signal again: the promise towards those lost is still gone.
+  /// In a group that has lost members since its last view, what is told is a network view. Where it
+  /// still names members that are lost, the signal follows again: the promise towards them is gone.
   mutating func announce(
     _ group: Int,
     _ cause: ViewCause,
@@ -17,16 +17,18 @@ extension GroupsEngine {
     if !isSettled { statistics.transitionalChanges += 1 }
     guard directory.memberCount(of: group) > 0 else { return }
     let id = ids.next()
-    directory.update(group) { $0.id = id }
-    if directory.groups[group].isChanged {
+    let wasChanged = directory.groups[group].isChanged
+    let isLosing = !isSettled && directory.hasMembers(outside: reachable, group: group)
+    directory.update(group) {
+      $0.id = id
+      $0.isChanged = isLosing
+    }
+    if wasChanged {
       tellView(of: group, .network, sets: .parting(joiner: cause.joiner), into: &effects)
-      return signal(group, into: &effects)
+    } else {
+      tellView(of: group, cause, sets: .byCause, into: &effects)
     }
-    tellView(of: group, cause, sets: .byCause, into: &effects)
-    if let joiner = cause.joiner, !reachable.contains(joiner.node) {
-      directory.update(group) { $0.isChanged = true }
-      signal(group, into: &effects)
-    }
+    if isLosing { signal(group, into: &effects) }
   }
 
   /// The view that follows a ring change.
