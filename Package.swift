@@ -313,6 +313,7 @@ let package = Package(
     tests(
       "EmbeddedRing",
       values + ["RingWire", "Ring", "GroupNode", "EmbeddedRing", "Reactor"]
+        + ["GroupConformance", "Namespaces"]
     ),
     tests(
       "GroupNode",

@@ -59,6 +59,20 @@ package struct Namespace {
     close(home)
   }
 
+  /// Cuts the loopback of the present namespace: host N, at 127.0.0.(N+1), reaches only hosts in its part.
+  package static func cutLoopback(into parts: [[Int]]) throws {
+    var rules = ["table ip cut { chain input { type filter hook input priority 0;"]
+    for part in parts {
+      for other in parts where other != part {
+        for (from, to) in part.flatMap({ from in other.map { (from, $0) } }) {
+          rules.append("ip saddr 127.0.0.\(from + 1) ip daddr 127.0.0.\(to + 1) drop;")
+        }
+      }
+    }
+    try run(["nft", "flush ruleset"])
+    try run(["nft", rules.joined(separator: " ") + " }; }"])
+  }
+
   /// Runs ip(8) in the present namespace.
   package static func ip(_ arguments: String) throws {
     try run(["ip"] + arguments.split(separator: " ").map(String.init))

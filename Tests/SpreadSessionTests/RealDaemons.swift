@@ -18,23 +18,6 @@ import Transport
 /// The daemons are processes, cut from each other by a packet filter; the sessions share the loop of
 /// the test. Must be used and ended on one thread, within a namespace of its own.
 final class RealDaemons: GroupBackend {
-  private struct User {
-    var session: SpreadSession?
-    var events: [GroupEvent] = []
-    /// Who it is in its latest session.
-    var member: MemberID?
-    var isConnected = false
-    /// Whether it asked for the end of its session.
-    var hasLeft = false
-    /// How many fences of each user it has heard.
-    var fences = [0, 0, 0]
-
-    /// Whether it has, or is to have, a session.
-    var isActive: Bool { session != nil && !hasLeft }
-  }
-
-  /// What no scenario sends: marks the messages by which it is seen that all before has arrived.
-  private static let fence: [UInt8] = [0xFE, 0x4C, 0xE0]
   private static let names = ["a", "b", "c"]
   private static let patience = Duration.seconds(30)
 
@@ -43,9 +26,9 @@ final class RealDaemons: GroupBackend {
   private let folder: String
   private let program: String
   private var daemons: [ChildProcess?] = [nil, nil, nil]
-  private var users = [User(), User(), User()]
+  private var sessions: [SpreadSession?] = [nil, nil, nil]
+  private var users = FencedUsers()
   private var parts = [[0, 1, 2]]
-  private var fenced = 0
 
   init() throws {
     loop = try EventLoop()
@@ -69,7 +52,7 @@ final class RealDaemons: GroupBackend {
 
   /// Ends everything; nothing is left of it.
   func end() {
-    users = []
+    sessions = []
     for daemon in daemons {
       daemon?.signal(SIGKILL)
       _ = daemon?.wait(until: BootClock.now + .seconds(5))
@@ -133,8 +116,8 @@ final class RealDaemons: GroupBackend {
   }
 
   private var hasOnlyTheseSessions: Bool {
-    users.indices.allSatisfy { host in
-      status(host)?["sessions"]?["open"]?.integer == (users[host].isActive ? 1 : 0)
+    sessions.indices.allSatisfy { host in
+      status(host)?["sessions"]?["open"]?.integer == (users.isActive(host) ? 1 : 0)
     }
   }
 
@@ -151,29 +134,13 @@ final class RealDaemons: GroupBackend {
       seed: UInt64(host),
       on: loop
     ) { _ in }
-    session.deliver { [unowned self] in take($0, of: host) }
-    users[host].session = session
-  }
-
-  private func take(_ event: GroupEvent, of user: Int) {
-    switch event {
-    case .message(let message) where message.payload.starts(with: Self.fence):
-      users[user].fences[Int(message.payload.last ?? 0)] += 1
-      return
-    case .connected(let member):
-      users[user].member = member
-      users[user].isConnected = true
-    case .disconnected: users[user].isConnected = false
-    case .message, .view, .transitional, .left, .liveness: break
-    }
-    // The first attempts meet no daemon yet: what is told begins with the session.
-    if users[user].events.isEmpty, case .disconnected = event { return }
-    users[user].events.append(event)
+    session.deliver { [unowned self] in users.take($0, of: host) }
+    sessions[host] = session
   }
 
   func submit(_ request: GroupRequest, by user: Int) -> GroupRefusal? {
-    guard let session = users[user].session else { return .disconnected }
-    if request == .disconnect { users[user].hasLeft = true }
+    guard let session = sessions[user] else { return .disconnected }
+    if request == .disconnect { users.end(user) }
     do throws(GroupRefusal) {
       try session.submit(request)
       return nil
@@ -182,9 +149,12 @@ final class RealDaemons: GroupBackend {
     }
   }
 
-  func events(of user: Int) -> [GroupEvent] { users[user].events }
+  func events(of user: Int) -> [GroupEvent] { users.events(of: user) }
 
-  func crash(_ user: Int) { users[user].session = nil }
+  func crash(_ user: Int) {
+    sessions[user] = nil
+    users.end(user)
+  }
 
   func restart(_ user: Int) {
     daemons[user]?.signal(SIGKILL)
@@ -194,24 +164,13 @@ final class RealDaemons: GroupBackend {
     } catch {
       Issue.record("cannot start it again: \(error)")
     }
-    wait("the loss") { !self.users[user].isConnected || !self.users[user].isActive }
+    wait("the loss") { !self.users.isConnected(user) || !self.users.isActive(user) }
   }
 
   func part(_ parts: [[Int]]) {
     self.parts = parts
-    var rules = [
-      "flush ruleset", "table ip cut { chain input { type filter hook input priority 0;",
-    ]
-    for part in parts {
-      for other in parts where other != part {
-        for (from, to) in part.flatMap({ from in other.map { (from, $0) } }) {
-          rules.append("ip saddr 127.0.0.\(from + 1) ip daddr 127.0.0.\(to + 1) drop;")
-        }
-      }
-    }
     do {
-      try Namespace.run(["nft", rules[0]])
-      try Namespace.run(["nft", rules.dropFirst().joined(separator: " ") + " }; }"])
+      try Namespace.cutLoopback(into: parts)
     } catch {
       Issue.record("cannot cut: \(error)")
     }
@@ -223,7 +182,7 @@ final class RealDaemons: GroupBackend {
   /// said before has arrived.
   func settle() {
     wait("rings of \(parts)") { self.isAsParted }
-    wait("sessions") { self.users.allSatisfy { !$0.isActive || $0.isConnected } }
+    wait("sessions") { self.users.areAllConnected }
     wait("the end of sessions that are over") { self.hasOnlyTheseSessions }
     // A word that a daemon says by itself may follow the first ones of its clients.
     for _ in 0..<3 { passFence() }
@@ -231,22 +190,11 @@ final class RealDaemons: GroupBackend {
 
   /// Everybody sends to everybody in its part, and hears that.
   private func passFence() {
-    var expected = users.map(\.fences)
-    for part in parts {
-      let active = part.filter { users[$0].isActive }
-      for user in active {
-        let groups = active.compactMap { users[$0].member.flatMap(GroupName.init(privateNameOf:)) }
-        let request = GroupRequest.multicast(
-          groups: groups,
-          service: .agreed,
-          tag: 0,
-          payload: Self.fence + [UInt8(user)]
-        )
-        wait("room for a fence") { self.submit(request, by: user) == nil }
-        for other in active { expected[other][user] += 1 }
-      }
+    let fence = users.fence(within: parts)
+    for (user, request) in fence.requests {
+      wait("room for a fence") { self.submit(request, by: user) == nil }
     }
-    wait("fences") { self.users.map(\.fences) == expected }
+    wait("fences") { self.users.heard == fence.heard }
   }
 
   private func wait(_ what: String, until isSo: () -> Bool) {
