@@ -29,6 +29,26 @@ struct GroupNodeTests {
     #expect(network.nodes[0]?.engine.statistics.messagesSubmitted == messages)
   }
 
+  @Test("Two daemons that die at once are lost with one view")
+  func twoDieAtOnce() {
+    let network = NodeNetwork(hosts: 5)
+    for user in 0..<5 { _ = network.submit(.join("g"), by: user) }
+    network.settle()
+    let before = (0..<3).map { network.events(of: $0).count }
+    network.crash(1)
+    network.crash(4)
+    network.settle()
+    for user in [0, 2] {
+      let told = Array(network.events(of: user).dropFirst(before[user]))
+      guard told.count == 2, told[0] == .transitional("g"), case .view(let view) = told[1] else {
+        Issue.record("\(told)")
+        continue
+      }
+      #expect(view.members.map(\.node) == ["a", "c", "d"])
+      #expect(view.cameTogether == view.members)
+    }
+  }
+
   /// Hosts 0 to 2, each with a member of one group.
   private func joined() -> NodeNetwork {
     let network = NodeNetwork()

@@ -59,6 +59,26 @@ struct PaperTests {
     story.judge()
   }
 
+  @Test("Group.Cut: two daemons lost at once cost one signal and one view, also to each of them")
+  func twoLost() {
+    let story = Story(5)
+    story.rings([0, 1, 2, 3, 4])
+    let processes = (0..<5).map { story.process("p", at: $0, in: "g") }
+    story.skip()
+    story.rings([0, 1, 2], [3], [4])
+    for process in processes.prefix(3) {
+      #expect(
+        story.hears(process) == [
+          "g transitional", "g network {p@a p@b p@c} came {p@a p@b p@c}",
+        ]
+      )
+    }
+    for (process, name) in [(processes[3], "p@d"), (processes[4], "p@e")] {
+      #expect(story.hears(process) == ["g transitional", "g network {\(name)} came {\(name)}"])
+    }
+    story.judge()
+  }
+
   @Test("Group.Cut: a change within the transitional period is a network view and a new signal")
   func changeInTransitionalPeriod() {
     let story = Story(3)
