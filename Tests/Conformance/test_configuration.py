@@ -94,6 +94,32 @@ class Log(ConfiguredTest):
                 self.assertIsNotNone(re.match(pattern, line), (settings, line))
 
 
+    def test_reload(self) -> None:
+        log = self.directory / "spread.log"
+        settings = f"EventLogFile = {log}\nEventPriority = WARNING\nUnixSocketMode = 0600"
+        daemon = self.started(settings)
+        path = self.directory / "dA.conf"
+        text = path.read_text()
+        before = log.read_text()
+        # As logrotate does.
+        log.rename(self.directory / "spread.log.1")
+        path.write_text(text.replace("WARNING", "INFO").replace("0600", "0640") + "\nEventTimeStamp = '<%Y>'\n")
+        daemon.reload()
+        until(lambda: log.exists() and "were read again" in log.read_text())
+        daemon.client(b"client").close()
+        until(lambda: "session #client#dA from user" in log.read_text())
+        for line in log.read_text().splitlines():
+            self.assertIsNotNone(re.match(r"<20\d\d> [a-z]", line), line)
+        self.assertEqual((self.directory / "spread.log.1").read_text(), before)
+        self.assertEqual(Path(daemon.path).stat().st_mode & 0o777, 0o640)
+        # A log that cannot be opened changes nothing, and is told where the log is.
+        path.write_text(text.replace(str(log), str(self.directory / "none" / "log")).replace("0600", "0666"))
+        daemon.reload()
+        until(lambda: "the configuration stays as it was" in log.read_text())
+        self.assertIn(f"{self.directory}/none/log", log.read_text())
+        self.assertEqual(Path(daemon.path).stat().st_mode & 0o777, 0o640)
+
+
 class Doors(ConfiguredTest):
     def test_default_places(self) -> None:
         runtime = self.directory / "runtime"

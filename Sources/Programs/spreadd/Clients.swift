@@ -72,6 +72,17 @@ final class Clients {
     listeners.append((listener, watch))
   }
 
+  /// Gives the unix sockets other permissions; says so of each that cannot have them.
+  func setMode(_ mode: UInt32) {
+    for (listener, _) in listeners {
+      do throws(SystemError) {
+        try listener.setMode(mode)
+      } catch {
+        noted("\(listener.place) keeps its permissions: \(error)")
+      }
+    }
+  }
+
   /// Takes no more clients.
   func stopListening() {
     for listener in listeners { loop.remove(listener.watch) }

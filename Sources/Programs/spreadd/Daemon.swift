@@ -27,7 +27,8 @@ final class Daemon {
 
   let me: SpreadConfiguration.Daemon
   private(set) var configuration: SpreadConfiguration
-  let log: Logger
+  private let logbook: Logbook
+  var log: Logger { logbook.log }
   let started = BootClock.now
   private let reload: () -> SpreadConfiguration?
   private let loop: EventLoop
@@ -49,10 +50,10 @@ final class Daemon {
   init(
     _ configuration: SpreadConfiguration,
     me: SpreadConfiguration.Daemon,
-    log: Logger,
+    logbook: Logbook,
     reload: @escaping () -> SpreadConfiguration?
   ) throws {
-    (self.configuration, self.me, self.log, self.reload) = (configuration, me, log, reload)
+    (self.configuration, self.me, self.logbook, self.reload) = (configuration, me, logbook, reload)
     let identity = try Self.identity(configuration.process)
     let loop = try EventLoop()
     self.loop = loop
@@ -60,24 +61,26 @@ final class Daemon {
     lock = try Self.lock(configuration.ring.stateDirectory)
     access = try Self.accessList(configuration.sessions)
     let boot = BootID(Entropy.word(), Entropy.word(), Entropy.word(), Entropy.word())
-    link = try Self.makeLink(configuration, me, boot, log)
+    link = try Self.makeLink(configuration, me, boot, logbook.log)
     // Set below; the store answers only once the loop runs.
     var stored: (UInt64) -> Void = { _ in }
     store = try SequenceStore(directory: configuration.ring.stateDirectory, loop: loop) {
       bound,
       failure in
       if let failure {
-        log.error("the ring sequence is not on the disk, a restart may reuse a ring id: \(failure)")
+        logbook.log.error(
+          "the ring sequence is not on the disk, a restart may reuse a ring id: \(failure)"
+        )
       } else {
         stored(bound)
       }
     }
     if configuration.ring.stateDirectory == nil {
-      log.warning(
+      logbook.log.warning(
         "no StateDir: ring ids start from the clock; keep it from running backwards"
       )
     }
-    clients = Clients(loop: loop) { log.warning("\($0)") }
+    clients = Clients(loop: loop) { logbook.log.warning("\($0)") }
     let node = SessionNode(
       ring: Self.ringSettings(configuration, me),
       sessions: Self.sessionSettings(configuration, me),
@@ -175,19 +178,23 @@ final class Daemon {
     do {
       try check(next, ring)
       let rules = try Self.accessList(next.sessions)
+      let log = try logbook.prepare(next.log)
       if let keys = try Self.keys(next.ring.key) { try link.replace(keys: keys) }
       access = rules
+      logbook.turn(to: log)
     } catch {
       return log.error("SIGHUP: the configuration stays as it was: \(Self.text(error))")
     }
     let fixed = Self.fixed(configuration, next)
     configuration.sessions = next.sessions
+    configuration.log = next.log
     configuration.ring.timers = next.ring.timers
     (configuration.daemons, configuration.segments) = (next.daemons, next.segments)
     link.propose(members: Self.members(configuration))
     feed(.reconfigure(ring))
     feed(.session(.configured(Self.sessionSettings(configuration, me))))
-    log.notice("SIGHUP: members, timers, keys, limits and access rules were read again")
+    clients.setMode(next.sessions.unixSocketMode)
+    log.notice("SIGHUP: members, timers, keys, limits, access rules and the log were read again")
     if !fixed.isEmpty {
       log.warning(
         "SIGHUP: changed, but taken over at a restart only: \(fixed.joined(separator: ", "))"

@@ -67,7 +67,16 @@ struct Spreadd {
       guard Background.launch() else { throw .failure }
       return
     }
-    let log = try makeLog(configuration.log, isChild: isChild, debug: options.debug)
+    let logbook: Logbook
+    do {
+      logbook = try Logbook(configuration.log) {
+        try makeLog($0, isChild: isChild, debug: options.debug)
+      }
+    } catch {
+      Terminal.error("spreadd: cannot \(error)")
+      throw .failure
+    }
+    let log = logbook.log
     for notice in configuration.notices { log.warning("\(notice)") }
     let files = OpenFiles.raise()
     if files < configuration.sessions.limit + 64 {
@@ -77,11 +86,11 @@ struct Spreadd {
       )
     }
     do {
-      let daemon = try Daemon(configuration, me: me, log: log) {
+      let daemon = try Daemon(configuration, me: me, logbook: logbook) {
         do throws(Problem) {
           return try read(options.config)
         } catch {
-          log.error("\(error.text)")
+          logbook.log.error("\(error.text)")
           return nil
         }
       }
@@ -89,7 +98,7 @@ struct Spreadd {
       try daemon.run()
     } catch {
       let text = Daemon.text(error)
-      log.critical("\(text)")
+      logbook.log.critical("\(text)")
       if isChild { Terminal.error("spreadd: \(text)") }
       throw .failure
     }
@@ -100,16 +109,11 @@ struct Spreadd {
     _ settings: SpreadConfiguration.Log,
     isChild: Bool,
     debug: Bool
-  ) throws(Exit) -> Logger {
+  ) throws(SystemError) -> Logger {
     let time = LogTime(format: settings.timeFormat, isPrecise: settings.preciseTime)
     var target: LogTarget = isChild ? .syslog(identity: "spreadd", facility: 3) : .standardError
     if let path = settings.file, !debug {
-      do throws(SystemError) {
-        target = .chosen(try LogFile(path: path), time)
-      } catch {
-        Terminal.error("spreadd: cannot \(error)")
-        throw .failure
-      }
+      target = .chosen(try LogFile(path: path), time)
     } else if time != LogTime(), !isChild {
       target = .chosen(nil, time)
     }

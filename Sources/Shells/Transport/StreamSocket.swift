@@ -61,6 +61,12 @@ package final class StreamListener {
     try unix?.give(toUser: user, group: group)
   }
 
+  /// Gives a unix socket's file other permissions; TCP has none.
+  package func setMode(_ mode: UInt32) throws(SystemError) {
+    guard case .unix(let path) = place else { return }
+    try SystemError.check(chmod(path, mode_t(mode & 0o777)), "change the permissions of \(path)")
+  }
+
   /// Accepts one waiting connection; `nil` when there is none.
   package func accept() throws(SystemError) -> StreamConnection? {
     if let unix {
