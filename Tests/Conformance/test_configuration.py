@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import socket
@@ -281,6 +282,45 @@ class Rings(ConfiguredTest):
             self.assertLessEqual(one.status()["ring"]["window"], most)
             for daemon in (one, two):
                 daemon.end()
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root to see packets")
+    def test_mtu(self) -> None:
+        """Packets of messages are as long as the network carries, and no longer."""
+        for settings, least, most in (("MTU = 1280", 1_200, 1_280), ("", 1_400, 1_500), ("MTU = 9000", 8_500, 9_000)):
+            self.port = free_port()
+            one, two = self.pair(settings)
+            until(lambda: self.are_one(one, two), 30)
+            with self.wire() as wire, one.client(b"a") as a, two.client(b"b") as b:
+                a.joined(b"g", 1)
+                b.cast([b"g"], bytes(100_000))
+                self.assertEqual(len(a.receive().data), 100_000)
+                longest = max(self.lengths(wire))
+            self.assertTrue(least <= longest <= most, (settings, longest))
+            for daemon in (one, two):
+                daemon.end()
+
+    def wire(self) -> socket.socket:
+        """Sees all packets on the loopback from now on."""
+        wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800))
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+        # The kernel cuts what was sent in one call; this tells at which length.
+        sol_packet, packet_vnet_hdr = 263, 15
+        wire.setsockopt(sol_packet, packet_vnet_hdr, 1)
+        wire.bind(("lo", 0x0800))
+        wire.setblocking(False)
+        return wire
+
+    def lengths(self, wire: socket.socket) -> Iterator[int]:
+        """Of the IP packets that were sent between the daemons."""
+        while True:
+            try:
+                frame = wire.recv(1 << 17)
+            except BlockingIOError:
+                return
+            payload, packet = int.from_bytes(frame[4:6], "little"), frame[24:]
+            header = (packet[0] & 15) * 4
+            if packet[9] == socket.IPPROTO_UDP and int.from_bytes(packet[header + 2 : header + 4], "big") == self.port:
+                yield header + 8 + payload if payload else len(packet)
 
     def test_no_state(self) -> None:
         path = self.directory / "dA.conf"

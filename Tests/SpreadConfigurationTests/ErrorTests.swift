@@ -16,6 +16,7 @@ struct ErrorTests {
     ("Window = 160 170", "2:14: '170' follows the statement Window"),
     ("Window = 10\nPersonalWindow = 11", "3:18: PersonalWindow 11 is above Window"),
     ("AcceleratedWindow = 65", "2:21: AcceleratedWindow 65 is above PersonalWindow"),
+    ("MTU = 576", "2:7: '576' is out of range"),
     ("AcceleratedRing = maybe", "2:19: 'maybe' is neither true nor false"),
     ("DebugInitialSequence", "2:1: DebugInitialSequence is not possible"),
     ("DangerousMonitor = yes", "2:1: DangerousMonitor is not possible"),

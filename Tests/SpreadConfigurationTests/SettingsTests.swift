@@ -32,7 +32,7 @@ struct SettingsTests {
     #expect(ring.window == 160 && ring.personalWindow == 20)
     #expect(ring.accelerated && ring.acceleratedWindow == 15)
     #expect(ring.timers.tokenLoss == .seconds(5) && ring.timers.announcement == .seconds(45))
-    #expect(ring.multicast == nil && ring.key == .none)
+    #expect(ring.multicast == nil && ring.key == .none && ring.mtu == 1_500)
   }
 
   @Test("Every statement of ours")
@@ -41,7 +41,7 @@ struct SettingsTests {
     let ring = configuration.ring
     #expect(ring.multicast == (try address("ff15::7")))
     #expect(ring.cluster == "backstage" && ring.key == .file("/etc/spread/ring key"))
-    #expect(ring.stateDirectory == "/srv/spread")
+    #expect(ring.stateDirectory == "/srv/spread" && ring.mtu == 9_000)
     let timers = RingTimers(
       tokenLoss: .milliseconds(60),
       tokenRetransmit: .milliseconds(10),

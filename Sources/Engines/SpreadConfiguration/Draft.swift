@@ -48,6 +48,7 @@ struct Draft: Sendable {
   var window: Located<Int>?
   var personalWindow: Located<Int>?
   var acceleratedWindow: Located<Int>?
+  var mtu: Int?
   var accelerated = true
   /// The outer level is `nil` where it was not given, the inner one where it is `none`.
   var stateDirectory: String??

@@ -72,6 +72,7 @@ extension Parser {
       personalWindow: draft.personalWindow?.value ?? min(64, window),
       accelerated: draft.accelerated,
       acceleratedWindow: draft.acceleratedWindow?.value ?? 20,
+      mtu: draft.mtu ?? 1_500,
       stateDirectory: draft.stateDirectory ?? "/var/lib/spread"
     )
   }

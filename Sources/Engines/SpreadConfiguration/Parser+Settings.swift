@@ -289,6 +289,7 @@ extension Parser {
     case .window: draft.window = try takeLocatedNumber(in: 1...100_000)
     case .personalWindow: draft.personalWindow = try takeLocatedNumber(in: 1...100_000)
     case .acceleratedWindow: draft.acceleratedWindow = try takeLocatedNumber(in: 0...100_000)
+    case .mtu: draft.mtu = try takeLocatedNumber(in: 1_280...9_216).value
     case .cluster:
       let value = try takeText("the name of the cluster")
       guard let name = GroupName(text: value.text) else {

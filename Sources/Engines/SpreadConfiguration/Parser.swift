@@ -97,8 +97,8 @@ extension Parser {
     case .allowedAuthMethods, .requiredAuthMethods, .accessFile, .clientListen, .unixSocket,
       .unixSocketMode:
       try parseDoor(keyword, at: token)
-    case .window, .personalWindow, .acceleratedRing, .acceleratedWindow, .cluster, .key, .profile,
-      .stateDirectory:
+    case .window, .personalWindow, .acceleratedRing, .acceleratedWindow, .mtu, .cluster, .key,
+      .profile, .stateDirectory:
       try parseRing(keyword, at: token)
     case .tokenTimeout, .hurryTimeout, .aliveTimeout, .joinTimeout, .repTimeout, .segTimeout,
       .gatherTimeout, .formTimeout, .lookupTimeout:

@@ -100,6 +100,8 @@ extension SpreadConfiguration {
     package var accelerated: Bool
     /// The most packets that are sent after the token has been passed.
     package var acceleratedWindow: Int
+    /// The longest IP packet that the network between the daemons carries.
+    package var mtu: Int
     /// Holds the bound of ring ids: an absolute path; `nil` if nothing is to be kept.
     package var stateDirectory: String?
   }

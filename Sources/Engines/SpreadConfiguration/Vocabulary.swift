@@ -38,6 +38,7 @@ package enum Keyword: String, Vocabulary {
   case routeMatrix = "RouteMatrix"
 
   // Ours.
+  case mtu = "MTU"
   case cluster = "Cluster"
   case key = "Key"
   case profile = "Profile"

@@ -149,8 +149,8 @@ extension Daemon {
         configuration.daemons.first { $0.node == node }?.endpoint.description ?? ""
       }
     )
-    // IPv6 takes 20 bytes more of a frame.
-    if me.endpoint.address.bitWidth != 32 { settings.fit(datagram: 1_500 - 48) }
+    let headers = me.endpoint.address.bitWidth == 32 ? 28 : 48
+    settings.fit(datagram: configuration.ring.mtu - headers)
     settings.window = configuration.ring.window
     settings.personalWindow = configuration.ring.personalWindow
     settings.accelerated = configuration.ring.accelerated
