@@ -25,6 +25,8 @@ class ConfiguredTest(unittest.TestCase):
         self.identity, self.directory = lifetime.create()
         self.addCleanup(lifetime.remove, self.identity)
         self.port = free_port()
+        # Where clients find a daemon by default; one that is killed leaves it.
+        self.addCleanup(Path(f"/tmp/{self.port}").unlink, missing_ok=True)
 
     def daemon(self, settings: str, name: str = "dA", segment: str = "dA 127.0.0.1", sockets: bool = True) -> Daemon:
         """A daemon that is not started yet; without `sockets` its unix sockets are where the settings say."""
