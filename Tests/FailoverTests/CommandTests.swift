@@ -69,6 +69,30 @@ import Testing
     #expect(cluster.violations.isEmpty)
   }
 
+  @Test("A daemon that is started again knows from the others who holds what since when, and why")
+  func reasonsOfThePast() {
+    var cluster = settled(["a", "b", "c"], vifs: 3)
+    cluster.command(.move(vif(1).id, to: "b"), 7, at: 0)
+    cluster.settle()
+    func told(_ index: Int) -> FailoverEngine.Status.VIF? {
+      cluster.nodes[index].engine?.status.vifs.first { $0.id == vif(1).id }
+    }
+    let before = told(0)
+    #expect(before?.reason.contains("operator") == true)
+    cluster.crash(2)
+    cluster.partition(["a", "b"])
+    cluster.run(for: .seconds(20))
+    cluster.start(2)
+    cluster.heal()
+    cluster.run(for: .seconds(20))
+    let after = told(2)
+    #expect(after?.holder?.node == "b")
+    #expect(after?.reason == before?.reason)
+    let drift = (after?.since ?? .boot) - (before?.since ?? .boot)
+    // Ages are told in milliseconds.
+    #expect(drift <= .milliseconds(2) && drift >= .milliseconds(-2))
+  }
+
   @Test("A VIF that is moved goes there at once, and balance leaves it there")
   func move() {
     var cluster = settled()

@@ -134,17 +134,26 @@ extension FailoverEngine {
     return all
   }
 
+  /// The change that made the VIF's holder its holder, if the history has it.
+  private func lastChange(of claim: Claim) -> History.Change? {
+    let last = session.table.history.changes.last { $0.entry.vif == claim.vif }
+    return last?.entry.to == claim.holder ? last : nil
+  }
+
   private func status(of holding: Holding) -> Status.VIF {
     let claim = session.view == nil ? nil : session.table[holding.vif.id]
     let readiness = readiness(of: holding.vif)
     let state = claim.map { self.state(of: $0, holding: holding) } ?? .uncovered
+    // What happened before this daemon was started, the others have kept.
+    let past = holding.hasChanged ? nil : claim.flatMap(lastChange)
+    let reason = past?.entry.reason.description ?? holding.reason
     return Status.VIF(
       id: holding.vif.id,
       configured: holding.vif,
       holder: claim?.holder,
       state: state,
-      reason: state == .uncovered ? uncoveredReason(readiness) : holding.reason,
-      since: holding.since,
+      reason: state == .uncovered ? uncoveredReason(readiness) : reason,
+      since: past?.at ?? holding.since,
       readiness: readiness,
       prevented: prevented(from: holding.vif.id),
       fencedUntil: session.table.fence(of: holding.vif.id)

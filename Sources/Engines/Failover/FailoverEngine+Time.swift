@@ -214,6 +214,7 @@ extension FailoverEngine {
         guard let index = holdings.sortedIndex(of: vif, by: \.vif.id) else { continue }
         holdings[index].since = turn.now
         holdings[index].reason = reason.description
+        holdings[index].hasChanged = true
       case .removed(let vif, let member, _, _, _):
         guard member != session.me, session.table[vif]?.holder == session.me,
           let index = holdings.sortedIndex(of: vif, by: \.vif.id),

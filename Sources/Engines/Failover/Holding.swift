@@ -19,9 +19,11 @@ struct Holding: Sendable, Hashable {
   var owesAnnouncement = false
   /// When to announce once more after a merge.
   var announcesAgain: Instant?
-  /// For status: when and why holder or state last changed.
+  /// For status: when and why the holder last changed, as far as this run of the daemon knows.
   var since: Instant
   var reason: String
+  /// Whether it has changed in this run.
+  var hasChanged = false
 
   /// Whether the addresses are on the interfaces; at most one kernel request is under way.
   enum Presence: Sendable, Hashable {
