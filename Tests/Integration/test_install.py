@@ -68,7 +68,7 @@ class Install(unittest.TestCase):
         self.assertIn("nothing is installed", again.stderr)
 
     def test_a_bad_prefix_is_refused(self) -> None:
-        for options in (["--prefix", "relative"], ["--prefix"], ["--what"]):
+        for options in (["--prefix", "relative"], ["--prefix", "/a b"], ["--prefix", "/opt/100%"], ["--prefix"], ["--what"]):
             done = run(INSTALL, *options, check=False)
             self.assertEqual(done.returncode, 2, options)
 

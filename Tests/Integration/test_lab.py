@@ -3,11 +3,16 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 import tempfile
 import unittest
 from pathlib import Path
 
 from lab import arp, lifetime
+from lab.process import SCRIPTS
 from lab.probe import Gap, Reply, longest_gap, servers
 from lab.timeline import Timeline
 from suites.mutants import Mutant
@@ -106,6 +111,49 @@ class LifetimeTests(unittest.TestCase):
             self.assertEqual(match and match.group(1), "wacklab-12-1")
         for name in ("wacklab-12", "wacklab-a-1", "xwacklab-12-1", "wacklab-12-1web"):
             self.assertIsNone(lifetime.IDENTITY.fullmatch(name))
+
+
+class RefusalTests(unittest.TestCase):
+    """What cannot work is said before anything that takes long."""
+
+    def test_a_checkout_with_a_colon_in_its_path(self) -> None:
+        with tempfile.TemporaryDirectory() as directory:
+            copy = Path(directory) / "a:b" / "scripts"
+            (copy / "lab").mkdir(parents=True)
+            shutil.copy(SCRIPTS / "lab" / "python.sh", copy / "lab")
+            for name in ("demo", "test", "bench"):
+                shutil.copy(SCRIPTS / name, copy)
+                said = subprocess.run([copy / name, "ring"], capture_output=True, text=True, timeout=20)
+                self.assertEqual((said.returncode, said.stdout), (1, ""), said.stderr)
+                self.assertIn(f"has a colon, at which lists of paths are split: {copy}", said.stderr)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root to be somebody else")
+    def test_a_checkout_of_somebody_else(self) -> None:
+        said = self.as_another(["--reuid=65534", "--clear-groups"], "build.unwritable(Path('/usr'))")
+        self.assertIn("/usr cannot be written by this user", said)
+        self.assertEqual(self.as_another([], "build.unwritable(Path('/usr'))"), "None\n")
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root to have less of it")
+    def test_a_machine_without_namespaces(self) -> None:
+        said = self.as_another(
+            ["--inh-caps=-sys_admin", "--bounding-set=-sys_admin"], "lifetime.refused_namespaces()"
+        )
+        self.assertIn("this machine refuses network namespaces", said)
+        self.assertIn("ip netns add", said)
+        self.assertEqual(self.as_another([], "lifetime.refused_namespaces()"), "None\n")
+
+    def as_another(self, options: list[str], expression: str) -> str:
+        """What an expression gives in a process with other rights."""
+        program = f"from pathlib import Path; from lab import build, lifetime; print({expression})"
+        done = subprocess.run(
+            ["setpriv", *options, "--", sys.executable, "-c", program],
+            env={**os.environ, "PYTHONPATH": str(SCRIPTS)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
 
 
 class CountingTests(unittest.TestCase):

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
+from . import lifetime
 from .process import SCRIPTS, run_group
 
 ROOT = SCRIPTS.parent
@@ -15,9 +17,28 @@ PRODUCTS = ("wackamole", "wackamole-guardian", "wackamole-runner", "wackatrl", "
 
 
 def set_up() -> int:
-    """Runs scripts/setup, or only its check without root; gives its exit status."""
+    """Makes sure that everything can be built and run here, before anything takes long.
+
+    Runs scripts/setup, or only its check without root. Gives an exit status, and has said what is wrong.
+    """
     look_only = [] if os.geteuid() == 0 else ["--check"]
-    return run_group([str(SCRIPTS / "setup"), *look_only])
+    status = run_group([str(SCRIPTS / "setup"), *look_only])
+    if status != 0:
+        return status
+    refusal = unwritable(ROOT) or (lifetime.refused_namespaces() if os.geteuid() == 0 else None)
+    if refusal is None:
+        return 0
+    print(refusal, file=sys.stderr, flush=True)
+    return 1
+
+
+def unwritable(root: Path) -> str | None:
+    """Why nothing can be built in a checkout, if so."""
+    place = root / ".build"
+    for each in (root, place):
+        if os.path.exists(each) and not os.access(each, os.W_OK | os.X_OK):
+            return f"{each} cannot be written by this user, and the build goes to {place}: use a clone of your own"
+    return None
 
 
 def swift(argv: list[str], root: Path, **options: Any) -> int:

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Callable, Iterator
 
 from . import descendants, namespaces
+from .process import CommandFailed
 
 RUN = Path("/run")
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
@@ -70,6 +71,21 @@ def remove(identity: str) -> None:
             namespaces.delete(name)
         shutil.rmtree(RUN / identity, ignore_errors=True)
         _alive.discard(identity)
+
+
+def refused_namespaces() -> str | None:
+    """Why this machine gives no network namespaces, if so."""
+    identity, _ = create()
+    try:
+        namespaces.add(f"{identity}-probe")
+    except CommandFailed as failure:
+        return (
+            f"this machine refuses network namespaces, in which everything runs: {failure}\n"
+            "Use a virtual machine, or a container with CAP_SYS_ADMIN and CAP_NET_ADMIN"
+        )
+    finally:
+        remove(identity)
+    return None
 
 
 def leftovers() -> list[str]:
