@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 
+from lab import namespaces
 from lab.cluster import Cluster, Node
 from lab.process import run, start
 from support import ClusterTest, children_of
@@ -56,6 +57,29 @@ class Descriptors(OperationsTest):
         assert node.daemon is not None
         for number in range(3):
             self.assertEqual(os.readlink(f"/proc/{node.daemon.pid}/fd/{number}"), "/dev/null")
+
+
+class Endings(OperationsTest):
+    def test_a_term_at_any_moment_of_the_start_leaves_nothing(self) -> None:
+        cluster = self.cluster = self.enterContext(Cluster(nodes=1, vips=2))
+        node = cluster.nodes["web1"]
+        others = set(namespaces.pids(node.host.namespace))
+
+        def remains() -> list[str]:
+            left = [path.name for path in node.directory.iterdir() if path.is_socket()]
+            running = set(namespaces.pids(node.host.namespace)) - others
+            return left + held(cluster, "web1") + [f"process {pid}" for pid in running]
+
+        endings = []
+        for number in range(40):
+            node.start()
+            time.sleep(number * 0.004)
+            node.signal(signal.SIGTERM)
+            endings.append(node.wait())
+            # The signal may end it at once only before it has made anything.
+            self.assertIn(endings[-1], (0, -signal.SIGTERM), node.last_lines())
+            cluster.wait_for(f"after {number * 4} ms", remains, seconds=5)
+        self.assertIn(0, endings)
 
 
 class Checks(OperationsTest):

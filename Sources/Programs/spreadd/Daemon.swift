@@ -116,6 +116,7 @@ final class Daemon {
     manager.ready(status: "running")
     try loop.run()
     clients.stopListening()
+    control = nil
     log.notice("stopped")
   }
 

@@ -86,6 +86,7 @@ struct Spreadd {
       )
     }
     do {
+      Signal.holdBack()
       let daemon = try Daemon(configuration, me: me, logbook: logbook) {
         do throws(Problem) {
           return try read(options.config)

@@ -121,6 +121,7 @@ final class Daemon {
     log.notice("wackamole \(programVersion) is running, group \(configuration.group)")
     manager.ready(status: "running")
     try loop.run()
+    operations.stopServing()
     hands.finish()
     if !guardian.finish() { log.warning("the guardian had to remove addresses at the end") }
     log.notice("stopped")

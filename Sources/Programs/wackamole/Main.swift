@@ -76,6 +76,7 @@ struct Wackamole {
           spread: options.spreadOverride
         )
       }
+      Signal.holdBack()
       let daemon = try Daemon(configuration, load: load, log: log)
       Background.started()
       switch try daemon.run() {

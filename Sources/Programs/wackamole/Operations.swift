@@ -87,6 +87,9 @@ final class Operations {
     }
   }
 
+  /// Serves no more, and removes the socket.
+  func stopServing() { server = nil }
+
   /// Learns this node's name from the backend, which scripts are told.
   func name(_ node: NodeID) { scripts.node = node }
 

@@ -29,6 +29,25 @@ package enum Signal: Sendable, Hashable, CaseIterable {
   }
 }
 
+extension Signal {
+  /// Holds signals back until a ``SignalWatcher`` takes them.
+  ///
+  /// To be called on the main thread before any other thread, so that all threads inherit the mask,
+  /// and before anything is made that has to be taken down again.
+  package static func holdBack(_ signals: [Signal] = allCases) {
+    // Fails only for what is no mask.
+    _ = hold(signals)
+  }
+
+  /// Holds signals back; gives their mask, and 0 or an error number.
+  fileprivate static func hold(_ signals: [Signal]) -> (mask: sigset_t, result: CInt) {
+    var mask = sigset_t()
+    sigemptyset(&mask)
+    for signal in signals { sigaddset(&mask, signal.number) }
+    return (mask, pthread_sigmask(SIG_BLOCK, &mask, nil))
+  }
+}
+
 /// Turns signals into calls on the loop.
 ///
 /// Created on the main thread before any other thread, so that all threads inherit the mask that
@@ -45,10 +64,8 @@ package final class SignalWatcher {
     handler: @escaping (Signal) -> Void
   ) throws(SystemError) {
     self.loop = loop
-    var mask = sigset_t()
-    sigemptyset(&mask)
-    for signal in signals { sigaddset(&mask, signal.number) }
-    try SystemError.check(-pthread_sigmask(SIG_BLOCK, &mask, nil), "block signals")
+    var (mask, result) = Signal.hold(signals)
+    try SystemError.check(-result, "block signals")
     signal(SIGPIPE, SIG_IGN)
     descriptor = Descriptor(
       adopting: try SystemError.check(wack_signal_create(&mask), "open a signal descriptor")
