@@ -137,7 +137,7 @@ struct ErrorTests {
     }
     let vifs = problems(in: engine + "VIFs { \(many.joined(separator: " ")) }")
     #expect(vifs.count == 1 && vifs[0].contains("more than 4096 managed"), "\(vifs.prefix(3))")
-    let peers = (0...EngineConfiguration.mostPeers).map {
+    let peers = (0...EngineConfiguration.mostPeers + 5).map {
       "n\($0):10.9.\($0 / 200).\($0 % 200 + 1)"
     }
     let found = problems(
@@ -257,6 +257,23 @@ private let valuesFaults: [Fault] = [
     "socket path too long",
     base + "Control = /\(String(repeating: "x", count: 107))",
     ("3:11", "the path has 108 bytes, and 107 are possible")
+  ),
+  Fault(
+    "no value before a statement",
+    base + "Mature =\nGroup = a\nControl = relative",
+    ("3:8", "the value of Mature is missing: 'Group' begins what follows"),
+    ("5:11", "not an absolute path")
+  ),
+  Fault(
+    "no value before a block",
+    base + "Group = Balance { Interval = 0s }",
+    ("3:7", "the value of Group is missing"),
+    ("3:30", "too short")
+  ),
+  Fault(
+    "no value before a parameter",
+    base + "Check \"a\" { Command =\nInterval = 1s }",
+    ("3:21", "the value of Command is missing: 'Interval' begins what follows")
   ),
   Fault("given twice", base + "Group = a\nGroup = a", ("4:1", "first in line 3")),
   Fault(

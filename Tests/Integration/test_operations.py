@@ -215,6 +215,13 @@ class Commands(OperationsTest):
 
         cluster.wait_for("the announcement", look)
 
+    def test_options_before_a_command_are_refused(self) -> None:
+        cluster = self.cluster = self.enterContext(Cluster(nodes=1, vips=1))
+        for arguments in (["-l", "drain"], ["--control", "/run/x", "drain"], ["-c", "/etc/x", "status"]):
+            done = run(str(cluster.binaries / "wackatrl"), *arguments, check=False)
+            self.assertEqual((done.returncode, done.stdout), (1, ""), arguments)
+            self.assertIn(f"{arguments[0]} stands before the command", done.stderr)
+
     def test_refusals_have_their_exit_status(self) -> None:
         cluster = self.form(nodes=2, vips=2)
         web1 = cluster.nodes["web1"]

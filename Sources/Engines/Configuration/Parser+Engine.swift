@@ -96,10 +96,14 @@ extension Parser {
     markSeen("Peers", at: token.location)
     draft.peersAreDoubtful = draft.peersAreDoubtful || next.kind != .open
     let block = try takeOpening(of: "Peers")
+    var isFull = false
     while let element = takeElement(of: block) {
       do throws(Diagnostic) {
         let peer = try Self.peer(element)
         guard draft.peers.count < EngineConfiguration.mostPeers else {
+          // Once says it for all that follow.
+          if isFull { continue }
+          isFull = true
           throw Diagnostic(
             "there are more than \(EngineConfiguration.mostPeers) peers",
             at: element.location,

@@ -64,14 +64,7 @@ extension Parser {
     at token: Token
   ) throws(Diagnostic) {
     if word == .subject, next.kind == .open { return try parseSubjects(of: &check) }
-    guard next.kind == .equals else {
-      throw Diagnostic(
-        "expected = after \(token.text), found \(next.shown)",
-        at: next.location,
-        advice: "write \(token.text) = VALUE"
-      )
-    }
-    _ = take()
+    try takeEquals(after: token)
     switch word {
     case .command:
       let value = try takeText("a command line")

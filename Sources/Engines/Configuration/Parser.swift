@@ -281,6 +281,12 @@ extension Parser {
       )
     }
     markSeen(name, at: token.location)
+    try takeEquals(after: token)
+    return try value(&self)
+  }
+
+  /// Reads `=`, behind which a value stands, on whatever line.
+  mutating func takeEquals(after token: Token) throws(Diagnostic) {
     guard next.kind == .equals else {
       throw Diagnostic(
         "expected = after \(token.text), found \(next.shown)",
@@ -288,8 +294,13 @@ extension Parser {
         advice: "write \(token.text) = VALUE"
       )
     }
-    _ = take()
-    return try value(&self)
+    let equals = take()
+    guard beginsStatement(at: position) || beginsParameter(at: position) else { return }
+    throw Diagnostic(
+      "the value of \(token.text) is missing: \(next.shown) begins what follows",
+      at: equals.location,
+      advice: "write \(token.text) = VALUE"
+    )
   }
 
   /// Reads an opening brace; where a word stands instead, reports that and goes on behind it.

@@ -16,6 +16,13 @@ struct Main {
   private static func run(_ arguments: [String]) -> ToolExit {
     do {
       let command = try Wackatrl.parseAsRoot(arguments)
+      // What stands before a command would be parsed for the tool itself, and then be forgotten.
+      if command is any Tool, !(command is Wackatrl), let first = arguments.first,
+        first.hasPrefix("-")
+      {
+        Terminal.error("wackatrl: \(first) stands before the command: options follow it")
+        return .failure
+      }
       guard let tool = command as? any Tool else {
         var other = command
         try other.run()
