@@ -322,6 +322,25 @@ class Scripts(OperationsTest):
         node.start()
         self.assertEqual(node.wait(), 1)
         self.assertIn("can be written by others", node.log.read_text())
+        checked = run(*node.command_line, "-t", check=False)
+        self.assertEqual(checked.returncode, 2)
+        self.assertIn("can be written by others", checked.stderr)
+
+    def test_what_this_machine_lacks_is_seen_before_the_start(self) -> None:
+        statements = [
+            "ControlGroup = no-such-group",
+            "RunScript /no/such/script on up User no-such-user",
+            'Check "a" { Command = "/no/such/check" User = nobody }',
+        ]
+        self.cluster = cluster = self.enterContext(Cluster(nodes=1, vips=1, statements=statements))
+        checked = run(*cluster.nodes["web1"].command_line, "-t", check=False)
+        self.assertEqual(checked.returncode, 2)
+        said = checked.stderr
+        for word in ("/no/such/script is not run", "/no/such/check is not run"):
+            self.assertIn(word, said)
+        self.assertIn("group no-such-group: there is no such group", said)
+        self.assertIn("user no-such-user: there is no such user", said)
+        self.assertNotIn("nobody", said)
 
 
 class Reloads(OperationsTest):

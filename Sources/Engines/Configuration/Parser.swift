@@ -295,7 +295,10 @@ extension Parser {
       )
     }
     let equals = take()
-    guard beginsStatement(at: position) || beginsParameter(at: position) else { return }
+    // A value that could not be read has been reported.
+    guard beginsStatement(at: position) || beginsParameter(at: position),
+      !collector.foundAny(from: equals.location, to: next.location)
+    else { return }
     throw Diagnostic(
       "the value of \(token.text) is missing: \(next.shown) begins what follows",
       at: equals.location,

@@ -56,7 +56,9 @@ final class Daemon {
     (self.configuration, self.load, self.log) = (configuration, load, log)
     Self.schedule(configuration.interfaces.process, log)
     try Self.requireInterfaces(of: configuration)
-    if let refusal = Operations.refusal(of: configuration) { throw StartFailure(text: refusal) }
+    let refusals = Operations.refusals(of: configuration)
+    guard refusals.isEmpty else { throw StartFailure(text: refusals.joined(separator: "\n")) }
+    for unknown in Operations.unknownAccounts(of: configuration) { log.warning("\(unknown)") }
     loop = try EventLoop()
     let state = configuration.backend.stateDirectory
     lock = try Self.lock(state)
@@ -252,7 +254,8 @@ final class Daemon {
         merged,
         besides: configuration.virtualInterfaces.flatMap(\.addresses)
       )
-      if let refusal = Operations.refusal(of: merged) { throw StartFailure(text: refusal) }
+      let refusals = Operations.refusals(of: merged)
+      guard refusals.isEmpty else { throw StartFailure(text: refusals.joined(separator: "\n")) }
       try backend.take(merged)
     } catch {
       return fail(

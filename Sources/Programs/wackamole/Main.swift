@@ -39,6 +39,7 @@ struct Wackamole {
       let configuration = try loadConfiguration(options)
       if !options.status { try checkKeys(configuration) }
       if options.check {
+        try checkPrograms(configuration)
         Terminal.output("\(options.config): the configuration is good")
       } else if options.status {
         return StatusCommand(configuration: configuration, options: options).run().rawValue
@@ -115,6 +116,14 @@ struct Wackamole {
       }
       throw .usage
     }
+  }
+
+  /// Says which programs, users and groups of the configuration this machine does not have.
+  private static func checkPrograms(_ configuration: WackamoleConfiguration) throws(Exit) {
+    let problems =
+      Operations.refusals(of: configuration) + Operations.unknownAccounts(of: configuration)
+    for problem in problems { Terminal.error("wackamole: \(problem)") }
+    if !problems.isEmpty { throw .usage }
   }
 
   /// Says on standard error what is wrong with the key file; the configuration is bad then.

@@ -107,8 +107,8 @@ final class Operations {
     for vif in more { vifs[vif.id] = vif }
   }
 
-  /// Says why scripts and checks of a configuration would not be run; `nil` if all would.
-  static func refusal(of configuration: WackamoleConfiguration) -> String? {
+  /// Says why scripts and checks of a configuration would not be run.
+  static func refusals(of configuration: WackamoleConfiguration) -> [String] {
     let programs =
       configuration.scripts.map(\.path)
       + configuration.checks.compactMap { check -> String? in
@@ -117,14 +117,42 @@ final class Operations {
         case .tcp, .http: nil
         }
       }
-    for path in programs {
+    return programs.compactMap { path in
       do throws(TrustedProgram.Refusal) {
         try TrustedProgram.check(path)
+        return nil
       } catch {
         return "\(path) is not run: \(error)"
       }
     }
-    return nil
+  }
+
+  /// Says which users of scripts and checks, and which group of the control socket, are not known.
+  ///
+  /// They may be once the network is up, so that a daemon does not refuse to start for it.
+  static func unknownAccounts(of configuration: WackamoleConfiguration) -> [String] {
+    let users =
+      configuration.scripts.compactMap(\.user)
+      + configuration.checks.compactMap { check -> String? in
+        switch check.probe {
+        case .command(let program): program.user
+        case .tcp, .http: nil
+        }
+      }
+    var found: [String] = []
+    do throws(Account.Unknown) {
+      if let group = configuration.controlGroup { _ = try Account.group(group) }
+    } catch {
+      found.append("\(error)")
+    }
+    for user in Set(users).sorted() {
+      do throws(Account.Unknown) {
+        try Account.user(user)
+      } catch {
+        found.append("\(error)")
+      }
+    }
+    return found
   }
 
   // MARK: - What the node did

@@ -90,6 +90,11 @@ package struct DiagnosticCollector: Sendable {
   /// Whether anything was reported.
   package var foundAny: Bool { !list.isEmpty }
 
+  /// Whether something between two places of a file was reported.
+  package func foundAny(from first: SourceLocation, to last: SourceLocation) -> Bool {
+    list.contains { first <= $0.location && $0.location < last }
+  }
+
   /// What was reported, in the order of the file.
   package var diagnostics: Diagnostics {
     Diagnostics(list: list.sorted { $0.location < $1.location }, omitted: omitted)
