@@ -9,7 +9,7 @@ import socket
 import time
 
 from lab import namespaces
-from lab.cluster import Node
+from lab.cluster import Cluster, Node
 from lab.process import run
 from support import ClusterTest
 from test_failover import VIP, guardians_of
@@ -188,6 +188,42 @@ class Odds(ClusterTest):
         cluster.wait_settled("with a full disk", 40)
         cluster.network.cut_link("web1")
         cluster.wait_settled("and a fault")
+
+
+class Engine(ClusterTest):
+    def test_the_loss_of_the_engines_own_address_is_told(self) -> None:
+        cluster = self.cluster = self.enterContext(Cluster(nodes=2, vips=2))
+        cluster.start()
+        cluster.wait_settled("after the start")
+        node = cluster.nodes["web1"]
+        fault = "10.77.0.1, where other servers reach this one, has gone from this machine"
+
+        def faults(wanted: bool) -> list[str]:
+            status = node.status()
+            told = status["degraded"] if status else ["no status"]
+            return [] if (fault in told) == wanted else [f"told: {told}"]
+
+        self.assertEqual(faults(False), [])
+        node.host.run("ip", "address", "del", "10.77.0.1/24", "dev", "eth0")
+        cluster.wait_for("the fault in the status", lambda: faults(True))
+        node.host.run("ip", "address", "add", "10.77.0.1/24", "dev", "eth0")
+        cluster.wait_for("no fault in the status", lambda: faults(False))
+        cluster.wait_settled("after the address came back")
+        log = node.log.read_text()
+        self.assertIn("10.77.0.1 has gone from this machine", log)
+        self.assertIn("10.77.0.1 stands on this machine again", log)
+
+    def test_an_address_that_stands_otherwise_is_told_as_it_stands(self) -> None:
+        cluster = self.cluster = self.enterContext(Cluster(nodes=1, vips=1))
+        node = cluster.nodes["web1"]
+        node.host.run("ip", "address", "add", "10.77.0.101/24", "dev", "eth0")
+        node.start()
+        self.assertEqual(node.wait(), 1)
+        self.assertIn(
+            "10.77.0.101/32 stands on eth0 already, as 10.77.0.101/24, and wackamole did not put it there: "
+            "remove it (ip address del 10.77.0.101/24 dev eth0)",
+            node.log.read_text(),
+        )
 
 
 class Strangers(ClusterTest):

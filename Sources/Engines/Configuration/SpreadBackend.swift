@@ -78,6 +78,14 @@ extension WackamoleConfiguration.Backend {
     case .spread(let spread): spread.node
     }
   }
+
+  /// Where the other machines reach this one's engine; `nil` for a Spread daemon's.
+  package var ownAddress: IPAddress? {
+    switch self {
+    case .embedded(let engine): engine.endpoint(of: engine.node)?.address
+    case .spread: nil
+    }
+  }
 }
 
 // MARK: - Statements

@@ -45,6 +45,9 @@ package struct StatusReport {
       }
     }
 
+    /// The address by which the other servers reach this one, if it has gone from this machine.
+    package var lostAddress: IPAddress?
+
     package init() {}
   }
 
@@ -165,6 +168,9 @@ package struct StatusReport {
   /// What is wrong, a line each; empty if nothing is.
   package var faults: [String] {
     var lines = status.degraded
+    if let address = standing.lostAddress {
+      lines.append("\(address), where other servers reach this one, has gone from this machine")
+    }
     switch status.phase {
     case .disconnected, .joining: lines.append("this node is not in the group")
     case .immature, .exchanging, .leaving, .departed: break

@@ -57,16 +57,17 @@ extension Daemon {
     for address in configuration.virtualInterfaces.flatMap(\.addresses)
     where !left.contains(address) {
       let index = links.first { $0.name == address.interface }?.index
-      if present.contains(where: {
+      let found = present.first {
         $0.index == index && $0.prefix.address == address.prefix.address
-      }) {
-        throw StartFailure(
-          text:
-            "\(address) stands on \(address.interface) already, and wackamole did not put it there: "
-            + "remove it (ip address del \(address.prefix) dev \(address.interface)), or take it out "
-            + "of the configuration"
-        )
       }
+      guard let prefix = found?.prefix else { continue }
+      let shape = prefix == address.prefix ? "" : ", as \(prefix)"
+      throw StartFailure(
+        text:
+          "\(address) stands on \(address.interface) already\(shape), and wackamole did not put it "
+          + "there: remove it (ip address del \(prefix) dev \(address.interface)), or take it out "
+          + "of the configuration"
+      )
     }
   }
 

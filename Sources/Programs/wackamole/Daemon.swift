@@ -76,6 +76,7 @@ final class Daemon {
         proofLife: BackendTraits(configuration.backend).proofLife ?? settings.failover.proofLife
       ),
       isCapturing: configuration.interfaces.conflict != .ignore,
+      own: configuration.backend.ownAddress.flatMap { $0.isLoopback ? nil : $0 },
       loop: loop,
       journal: journal,
       log: log
@@ -227,6 +228,7 @@ final class Daemon {
   /// The leases of what stands here, and who else claims it.
   private var standing: StatusReport.Standing {
     var standing = StatusReport.Standing()
+    standing.lostAddress = hands.lostAddress
     guard let machine = node?.machine else { return standing }
     for vif in machine.status.vifs { standing.leases[vif.id] = hands.leaseLeft(of: vif.id) }
     standing.conflicts = machine.conflicts.map { .init(address: $0.address, hardware: $0.hardware) }

@@ -32,18 +32,21 @@ final class Hands {
   /// Where frames of neighbours are received; empty where nothing is made of them.
   private var captures: [InterfaceName: (capture: FrameCapture, watch: EventLoop.Watch)] = [:]
   private let isCapturing: Bool
+  private var own: OwnAddress?
 
   /// Watches the interfaces that `vifs` use.
   init(
     vifs: [VirtualInterface],
     settings: InterfacesEngine.Settings,
     isCapturing: Bool,
+    own: IPAddress?,
     loop: EventLoop,
     journal: OwnedAddressFile,
     log: Logger
   ) throws {
     (self.log, self.loop) = (log, loop)
     self.isCapturing = isCapturing
+    self.own = own.map(OwnAddress.init)
     lease = settings.lease.map { UInt32(clamping: $0.components.seconds) }
     injector = FrameInjector()
     netlink = try NetlinkService(
@@ -179,7 +182,17 @@ final class Hands {
     keeper?.feed(.completed(batch, completion.outcomes.map(InterfacesEngine.Outcome.init)))
   }
 
+  /// The address of this node's ring, if it has gone from the machine.
+  var lostAddress: IPAddress? { own.flatMap { $0.isGone ? $0.address : nil } }
+
   private func report(_ event: NetworkEvent) {
+    if own?.take(event) == true, let own {
+      if own.isGone {
+        log.error("\(own.address) has gone from this machine: no other server can be reached")
+      } else {
+        log.notice("\(own.address) stands on this machine again")
+      }
+    }
     switch event {
     case .snapshot(let all, let addresses):
       links = Dictionary(all.map { ($0.index, $0) }) { $1 }
