@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <linux/if_addr.h>
+#include <linux/neighbour.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <netlink/addr.h>
@@ -20,6 +21,7 @@ static const int wack_message_new_link = RTM_NEWLINK;
 static const int wack_message_del_link = RTM_DELLINK;
 static const int wack_message_new_address = RTM_NEWADDR;
 static const int wack_message_del_address = RTM_DELADDR;
+static const int wack_message_new_neighbor = RTM_NEWNEIGH;
 static const int wack_message_error = NLMSG_ERROR;
 static const int wack_message_done = NLMSG_DONE;
 static const int wack_message_overrun = NLMSG_OVERRUN;
@@ -28,6 +30,10 @@ static const int wack_flag_tlvs = NLM_F_ACK_TLVS;
 static const int wack_flag_capped = NLM_F_CAPPED;
 static const uint32_t wack_address_no_dad = IFA_F_NODAD;
 static const uint32_t wack_address_no_prefix_route = IFA_F_NOPREFIXROUTE;
+
+// The states in which a neighbour's hardware address has been confirmed at some time.
+static const uint16_t wack_neighbor_known =
+    NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT;
 
 // One change of one address; all numbers in host order.
 struct wack_address_change {
@@ -77,7 +83,7 @@ static inline struct nl_msg *wack_address_message(const struct wack_address_chan
 
 static inline int wack_request_dump(struct nl_sock *socket, int type) {
   struct rtgenmsg request = {.rtgen_family = AF_UNSPEC};
-  int kind = type == RTM_NEWLINK ? RTM_GETLINK : RTM_GETADDR;
+  int kind = type == RTM_NEWLINK ? RTM_GETLINK : type == RTM_NEWADDR ? RTM_GETADDR : RTM_GETNEIGH;
   return nl_send_simple(socket, kind, NLM_F_DUMP, &request, sizeof request);
 }
 

@@ -28,8 +28,8 @@ import Testing
     driver.run(until: .seconds(10))
     #expect(driver.times == [0, 0, 100, 100, 500, 500, 1_000, 1_000, 2_000, 2_000])
     let address = IPv4Address(0x0A00_0065)
-    let request = ARPPacket.gratuitousRequest(for: address, at: hardware).broadcast().encoded()
-    let reply = ARPPacket.gratuitousReply(for: address, at: hardware).broadcast().encoded()
+    let request = ARPPacket.gratuitousRequest(for: address, at: hardware).framed().encoded()
+    let reply = ARPPacket.gratuitousReply(for: address, at: hardware).framed().encoded()
     #expect(driver.frames == (0..<5).flatMap { _ in [request, reply] })
     #expect(driver.engine.nextDeadline == nil)
   }
@@ -45,7 +45,7 @@ import Testing
       at: hardware,
       router: false
     )
-    #expect(driver.frames.last == advertisement.multicast(from: hardware).encoded())
+    #expect(driver.frames.last == advertisement.framed(from: hardware).encoded())
   }
 
   @Test("Other settings hold at once, and repeat nothing that was sent in time")
@@ -152,7 +152,7 @@ import Testing
 
   /// A stranger's claim of the address, in one of the forms.
   private func claim(_ form: (IPv4Address, MACAddress) -> ARPPacket) -> AnnouncementsEngine.Event {
-    .received(form(address, stranger).broadcast().encoded(), on: eth0)
+    .received(form(address, stranger).framed().encoded(), on: eth0)
   }
 
   private func gratuitous(_ address: IPv4Address, _ hardware: MACAddress) -> ARPPacket {
@@ -199,18 +199,18 @@ import Testing
     }
     feed(
       .received(
-        ARPPacket.gratuitousReply(for: address, at: hardware).broadcast().encoded(),
+        ARPPacket.gratuitousReply(for: address, at: hardware).framed().encoded(),
         on: eth0
       )
     )
     var probe = ARPPacket.gratuitousRequest(for: address, at: stranger)
     probe.sender = IPv4Address(0)
-    feed(.received(probe.broadcast().encoded(), on: eth0))
+    feed(.received(probe.framed().encoded(), on: eth0))
     var question = ARPPacket.gratuitousRequest(for: address, at: stranger)
     question.sender = IPv4Address(0x0A00_0001)
-    feed(.received(question.broadcast().encoded(), on: eth0))
+    feed(.received(question.framed().encoded(), on: eth0))
     feed(
-      .received(gratuitous(address, stranger).broadcast().encoded(), on: interface("eth1"))
+      .received(gratuitous(address, stranger).framed().encoded(), on: interface("eth1"))
     )
     feed(.received([1, 2, 3], on: eth0))
     #expect(driver.conflicts.isEmpty)
@@ -238,7 +238,7 @@ import Testing
     driver.feed(.announce(vif("2001:db8::1")))
     let target = IPv6Address(0x2001_0DB8 << 96 | 1)
     let frame = NeighborAdvertisement(unsolicitedFor: target, at: stranger, router: false)
-      .multicast(from: stranger).encoded()
+      .framed(from: stranger).encoded()
     for second in 3..<6 {
       driver.run(until: .seconds(second))
       driver.feed(.received(frame, on: eth0))
@@ -256,6 +256,7 @@ struct Driver {
   /// In milliseconds.
   var times: [Int64] = []
   var conflicts: [String] = []
+  var told: [(time: Int64, hardware: [MACAddress], hosts: [AnnouncementsEngine.Sighting])] = []
 
   init(_ engine: AnnouncementsEngine) { self.engine = engine }
 
@@ -292,6 +293,8 @@ struct Driver {
         frames.append(frame)
         interfaces.append(interface.text)
         times.append(Int64(now.sinceBoot / .milliseconds(1)))
+      case .tell(let hardware, let hosts):
+        told.append((Int64(now.sinceBoot / .milliseconds(1)), hardware, hosts))
       case .conflict(_, let address, let hardware):
         conflicts.append("\(address) at \(hardware)")
       }

@@ -17,10 +17,9 @@ struct Fault: Sendable, CustomTestStringConvertible {
   var testDescription: String { name }
 
   func check(
-    tolerating tolerated: Set<StatementWord> = [],
     sourceLocation: Testing.SourceLocation = #_sourceLocation
   ) {
-    let found = problems(in: text, tolerating: tolerated)
+    let found = problems(in: text)
     let matches =
       found.count == expected.count
       && zip(found, expected).allSatisfy { found, expected in

@@ -83,8 +83,7 @@ struct FuzzTests {
     do throws(Diagnostics) {
       let configuration = try WackamoleConfiguration.parse(
         text: text,
-        file: "f",
-        tolerating: StatementWord.unbuilt
+        file: "f"
       )
       #expect(!configuration.virtualInterfaces.isEmpty)
       guard case .embedded(let engine) = configuration.backend else { return }

@@ -44,25 +44,22 @@ extension WackamoleConfiguration {
 func problems(
   in text: String,
   node: WackamoleConfiguration.NodeOverride? = nil,
-  spread: WackamoleConfiguration.SpreadOverride? = nil,
-  tolerating tolerated: Set<StatementWord> = []
+  spread: WackamoleConfiguration.SpreadOverride? = nil
 ) -> [String] {
-  problems(in: Array(text.utf8), node: node, spread: spread, tolerating: tolerated)
+  problems(in: Array(text.utf8), node: node, spread: spread)
 }
 
 func problems(
   in text: [UInt8],
   node: WackamoleConfiguration.NodeOverride? = nil,
-  spread: WackamoleConfiguration.SpreadOverride? = nil,
-  tolerating tolerated: Set<StatementWord> = []
+  spread: WackamoleConfiguration.SpreadOverride? = nil
 ) -> [String] {
   do throws(Diagnostics) {
     _ = try WackamoleConfiguration.parse(
       text: text,
       file: "w.conf",
       node: node,
-      spread: spread,
-      tolerating: tolerated
+      spread: spread
     )
     return []
   } catch {

@@ -10,8 +10,7 @@ import Testing
 private func parsed(_ more: String) throws -> WackamoleConfiguration {
   try WackamoleConfiguration.parse(
     text: Array((smallest + "\n" + more).utf8),
-    file: "w.conf",
-    tolerating: StatementWord.unbuilt
+    file: "w.conf"
   )
 }
 
@@ -34,20 +33,6 @@ struct StatementTests {
     #expect(plain.policy == .keep)
     #expect(plain.quorum == .none)
     #expect(plain.scripts.isEmpty)
-  }
-
-  @Test("A statement whose effect is not built yet is refused, however well it is written")
-  func unbuilt() {
-    let texts: [StatementWord: String] = [
-      .controlGroup: "ControlGroup = adm",
-      .arpCache: "Arp-Cache = 90s", .notify: "Notify Arp-Cache", .policy: "Policy = drop",
-      .quorum: "Quorum = majority", .runScript: "RunScript /bin/true on up",
-      .check: "Check web { Tcp = 127.0.0.1:80 }", .logFacility: "LogFacility = local7",
-    ]
-    for word in StatementWord.unbuilt {
-      let found = problems(in: smallest + "\n" + (texts[word] ?? ""))
-      #expect(found.count == 1 && found[0].contains("\(word.rawValue) has no effect"), "\(found)")
-    }
   }
 
   @Test("Scalars")
@@ -232,7 +217,7 @@ struct StatementTests {
 @Suite("Errors in further statements")
 struct StatementErrorTests {
   @Test("Each fault is told with its place and what to do", arguments: faults)
-  func fault(_ fault: Fault) { fault.check(tolerating: StatementWord.unbuilt) }
+  func fault(_ fault: Fault) { fault.check() }
 }
 
 private let base =

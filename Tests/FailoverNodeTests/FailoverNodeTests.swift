@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Addresses
+import Announcements
 import Failover
 import FailoverNode
 import FailoverWire
@@ -56,8 +57,8 @@ import Testing
     node.feed(.acquired(vif.id, .done))
     let address = IPv4Address(0x0A00_0065)
     let frames = [
-      ARPPacket.gratuitousRequest(for: address, at: Self.hardware).broadcast().encoded(),
-      ARPPacket.gratuitousReply(for: address, at: Self.hardware).broadcast().encoded(),
+      ARPPacket.gratuitousRequest(for: address, at: Self.hardware).framed().encoded(),
+      ARPPacket.gratuitousReply(for: address, at: Self.hardware).framed().encoded(),
     ]
     #expect(node.effects == frames.map { .inject($0, on: eth0) })
     #expect(node.engine.status.vifs.first?.state == .held)
@@ -96,6 +97,54 @@ import Testing
     node.feed(.group(.disconnected(.requested)))
     #expect(node.effects == [.departed])
     #expect(node.engine.nextDeadline == nil)
+  }
+
+  @Test("Members tell each other where they are, and nobody else is believed")
+  func neighbors() throws {
+    var settings = FailoverNodeEngine.Settings(
+      failover: FailoverEngine.Settings(node: "a", group: Self.group, vifs: [vif])
+    )
+    settings.announcements.managed = [vif]
+    var node = Conversation(FailoverNodeEngine(settings))
+    node.feed(.link(eth0, .up, Self.hardware))
+    node.feed(.group(.connected(Self.me)))
+    let (b, c) = (
+      MemberID(node: "b", process: NodeID("b").name), MemberID(node: "c", process: NodeID("c").name)
+    )
+    let view = GroupView(
+      group: Self.group,
+      id: ViewID(epoch: 1, origin: 1, index: 1),
+      members: [Self.me, b],
+      cameTogether: [Self.me],
+      cause: .network
+    )
+    node.feed(.group(.view(view)))
+    node.advance(by: .seconds(1))
+    let reports = node.requests.compactMap { request -> NeighborsReport? in
+      guard case .multicast([Self.group], _, _, let payload) = request else { return nil }
+      return try? NeighborsReport(decoding: payload[...])
+    }
+    #expect(reports == [NeighborsReport(hardware: [Self.hardware], hosts: [])])
+    let (theirs, strange) = (MACAddress(0x0200_0000_0A02), MACAddress(0x0200_0000_0AFF))
+    for (sender, hardware) in [(c, strange), (b, theirs)] {
+      let report = NeighborsReport(hardware: [hardware], hosts: [])
+      let message = GroupMessage(
+        sender: sender,
+        groups: [Self.group],
+        service: .agreed,
+        tag: 0,
+        payload: report.encoded()[...]
+      )
+      node.feed(.group(.message(message)))
+    }
+    for claimant in [theirs, strange] {
+      for _ in 0..<3 {
+        node.advance(by: .seconds(1))
+        let claim = ARPPacket.gratuitousReply(for: IPv4Address(0x0A00_0065), at: claimant)
+        node.feed(.received(claim.framed().encoded(), on: eth0))
+      }
+    }
+    #expect(node.engine.conflicts.map(\.hardware) == [strange])
   }
 
   @Test("A refused address is taken back, and the node says why it does not hold it")

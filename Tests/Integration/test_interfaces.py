@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import time
+from typing import Any
 
 from lab import namespaces
 from lab.cluster import Cluster, Node
@@ -224,6 +225,57 @@ class Engine(ClusterTest):
             "remove it (ip address del 10.77.0.101/24 dev eth0)",
             node.log.read_text(),
         )
+
+
+class Clients(ClusterTest):
+    """A client that takes no announcement to everybody, only what it is asked itself."""
+
+    def form_deaf(self, *statements: str, **options: Any) -> Cluster:
+        cluster = self.form(nodes=3, vips=3, statements=list(statements), **options)
+        rule = "type filter hook input priority 0; arp daddr ip != 10.77.0.254 meta pkttype broadcast drop;"
+        cluster.client.run("nft", f"table arp deaf {{ chain input {{ {rule} }}; }}")
+        return cluster
+
+    def gap(self, cluster: Cluster, seconds: float = 4) -> float:
+        """Cuts the link of the server that answers; gives how long the client got no answer, in seconds."""
+        cluster.probe(VIP)
+
+        def look() -> list[str]:
+            cluster.observe()
+            return [] if cluster.replies(VIP) else ["no answer"]
+
+        cluster.wait_for("an answer", look)
+        # All members have seen the client by now, and told each other.
+        time.sleep(3.5)
+        begin = time.monotonic_ns()
+        cluster.network.cut_link(self.owner(VIP))
+        time.sleep(seconds)
+        cluster.observe()
+        replies = [reply for reply in cluster.replies(VIP) if reply.time > begin]
+        moments = [begin] + [reply.time for reply in replies] + [time.monotonic_ns()]
+        return max(after - before for before, after in zip(moments, moments[1:])) / 1e9
+
+    def test_a_client_that_takes_no_announcement_is_told_by_whoever_takes_over(self) -> None:
+        cluster = self.form_deaf("Arp-Cache = 1s", "Notify Arp-Cache")
+        self.assertLess(self.gap(cluster), 1.5)
+
+    def test_without_it_that_client_goes_on_asking_the_old_server(self) -> None:
+        cluster = self.form_deaf()
+        self.assertGreater(self.gap(cluster), 1.5)
+
+    def test_a_configured_host_is_told(self) -> None:
+        cluster = self.cluster = self.form(
+            nodes=2, vips=2, statements=["Notify { eth0:10.77.0.254/32 Ping }"]
+        )
+        old = self.owner(VIP)
+        cluster.probe(VIP)
+        begin = time.monotonic_ns()
+        cluster.nodes[old].signal(signal.SIGTERM)
+        cluster.wait_settled("at the other")
+        time.sleep(0.5)
+        frames = [packet for moment, packet in cluster.frames if moment > begin]
+        asked = [p for p in frames if (p.sender_ip, p.target_ip) == ("10.77.0.101", "10.77.0.254")]
+        self.assertTrue(asked, frames)
 
 
 class Strangers(ClusterTest):

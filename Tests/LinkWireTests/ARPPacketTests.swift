@@ -31,7 +31,7 @@ import Testing
   @Test("A gratuitous request has the address as sender and target, and no target hardware")
   func request() throws {
     let packet = ARPPacket.gratuitousRequest(for: address, at: hardware)
-    #expect(packet.broadcast().encoded() == Self.request)
+    #expect(packet.framed().encoded() == Self.request)
     let frame = try EthernetFrame(decoding: Self.request[...])
     #expect(frame.destination == .broadcast)
     #expect(frame.source == hardware)
@@ -42,7 +42,7 @@ import Testing
   @Test("A gratuitous reply has the sender's hardware address as target too")
   func reply() throws {
     let packet = ARPPacket.gratuitousReply(for: address, at: hardware)
-    #expect(packet.broadcast().encoded() == Self.reply)
+    #expect(packet.framed().encoded() == Self.reply)
     let frame = try EthernetFrame(decoding: Self.reply[...])
     #expect(try ARPPacket(decoding: frame.payload) == packet)
   }

@@ -30,7 +30,7 @@ import Testing
 
   @Test("An unsolicited advertisement goes to all nodes and overrides")
   func unsolicited() throws {
-    #expect(Self.unsolicited.multicast(from: Self.hardware).encoded() == Self.frame)
+    #expect(Self.unsolicited.framed(from: Self.hardware).encoded() == Self.frame)
     let frame = try EthernetFrame(decoding: Self.frame[...])
     #expect(frame.kind == .ipv6)
     #expect(try NeighborAdvertisement(decoding: frame.payload) == Self.unsolicited)
@@ -46,7 +46,7 @@ import Testing
     var expected = Self.frame
     expected[58] = 0xA0
     (expected[56], expected[57]) = (0x6F, 0x2A)
-    #expect(packet.multicast(from: Self.hardware).encoded() == expected)
+    #expect(packet.framed(from: Self.hardware).encoded() == expected)
     #expect(try NeighborAdvertisement(decoding: expected[14...]).router)
   }
 

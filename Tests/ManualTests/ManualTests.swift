@@ -37,7 +37,7 @@ struct ManualTests {
       described[item.arguments[1]] = item.arguments.dropFirst(2).first == "="
     }
     let usable =
-      Set(StatementWord.allCases).subtracting(StatementWord.unbuilt).map(\.rawValue)
+      StatementWord.allCases.map(\.rawValue)
       + EngineWord.allCases.map(\.rawValue)
       + BalanceWord.allCases.map(\.rawValue) + CheckWord.allCases.map(\.rawValue)
       + AnnounceWord.allCases.map(\.rawValue) + ProcessWord.allCases.map(\.rawValue)
@@ -45,7 +45,7 @@ struct ManualTests {
     let blocks: Set = [
       "Engine", "Balance", "Prefer", "VirtualInterfaces", "VIFs", "VIPs", "Peers", "Apart",
       "Include", "Check", "RunScript", "For", "Announce",
-      "Times", "Process",
+      "Times", "Process", "Notify",
     ]
     #expect(Set(described.filter { !$0.value }.keys) == blocks)
   }
@@ -114,7 +114,8 @@ struct ManualTests {
         "SpreadRetryInterval", "StateDirectory", "BackendLoss", "Unsealed", "Group", "Control",
         "LogFacility",
         "Mature", "Interval", "AcquisitionsPerRound", "Weight",
-        "Lease", "Policy", "Quorum", "Refresh", "Rate", "Burst", "Conflict", "RealTime",
+        "Lease", "Policy", "Quorum", "Refresh", "Rate", "Burst", "Conflict",
+        "Arp-Cache", "RealTime",
         "LockMemory", "Protocol",
         "Port", "Multicast", "MTU", "Profile", "State",
       ]

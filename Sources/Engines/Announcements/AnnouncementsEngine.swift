@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import Addresses
+internal import GroupModel
 internal import LinkWire
 package import Machine
 
@@ -17,8 +18,14 @@ package struct AnnouncementsEngine: StateMachine {
   private var watch = ConflictWatch()
   /// In ascending order of interface.
   private var hardware: [Hardware] = []
+  private var members = MemberHardware()
+  private var known = KnownHosts()
+  /// When the other members are told; `nil` while there are none.
+  private var tellAt: Instant?
   /// What is due and waits for its turn; at most one entry per address and form.
   private var queue: [Queued] = []
+  /// Hosts that are told each by itself, when nothing is in the queue.
+  private var rounds: [Round] = []
   /// When a frame may be sent so that the long-run rate holds; earlier by the burst in practice.
   private var paced = Instant.boot
 
@@ -48,13 +55,20 @@ package struct AnnouncementsEngine: StateMachine {
     case request
     case reply
     case advertisement
+    /// Asks whether somebody else has the address.
+    case probe
   }
 
   package init(_ settings: Settings) { self.settings = settings }
 
   package var nextDeadline: Instant? {
     var deadlines = series.compactMap(deadline)
-    if !queue.isEmpty { deadlines.append(sendable) }
+    if !queue.isEmpty {
+      deadlines.append(sendable)
+    } else if let next = rounds.lazy.map(\.notBefore).min() {
+      deadlines.append(max(next, sendable))
+    }
+    if let tellAt { deadlines.append(tellAt) }
     return deadlines.min()
   }
 
@@ -74,10 +88,22 @@ package struct AnnouncementsEngine: StateMachine {
       }
       series.removeAll { $0.vif.id == vif }
       queue.removeAll { $0.vif == vif }
+      rounds.removeAll { $0.vif == vif }
     case .hardware(let interface, let address):
       hardware.removeAll { $0.interface == interface }
       if let address { hardware.append(Hardware(interface: interface, address: address)) }
       hardware.sort { $0.interface < $1.interface }
+      hasten(to: now + Self.tellingDelay)
+    case .neighbors(let neighbors, let interface):
+      for neighbor in neighbors { see(neighbor, .zero, on: interface, at: now) }
+    case .members(let nodes):
+      members.nodes = nodes
+      tellAt = nodes.isEmpty ? nil : now + Self.tellingDelay
+    case .told(let node, let hardware, let hosts):
+      members.learn(hardware, of: node)
+      for host in hosts where isLearning {
+        known.see(host.neighbor, host.age, here: false, at: now)
+      }
     case .received(let frame, let interface):
       hear(frame, on: interface, at: now, into: &effects)
     case .reconfigure(let settings): reconfigure(settings, at: now)
@@ -87,6 +113,8 @@ package struct AnnouncementsEngine: StateMachine {
 
   private mutating func reconfigure(_ settings: Settings, at now: Instant) {
     self.settings = settings
+    if !isLearning { known.forgetAll() }
+    hasten(to: now + max(settings.sharing, Self.tellingDelay))
     // The longest wait of a slower pace does not hold up a faster one.
     paced = min(paced, now)
     for index in series.indices {
@@ -99,13 +127,21 @@ package struct AnnouncementsEngine: StateMachine {
     for index in series.indices {
       // Steps that a late loop missed are not made up for.
       var due = false
+      let first = series[index].step == 0
       while let deadline = deadline(of: series[index]), deadline <= now {
         series[index].step = min(series[index].step + 1, settings.offsets.count)
         series[index].last = now
         due = true
       }
-      if due { enqueue(series[index].vif) }
+      guard due else { continue }
+      enqueue(series[index].vif)
+      // Once at the beginning and once at the end.
+      if first || series[index].step == settings.offsets.count {
+        if settings.probes { probe(series[index].vif) }
+        begin(series[index].vif, at: now)
+      }
     }
+    tell(at: now, into: &effects)
     send(at: now, into: &effects)
   }
 
@@ -135,22 +171,98 @@ package struct AnnouncementsEngine: StateMachine {
     at now: Instant,
     into effects: inout EffectQueue<Effect>
   ) {
-    guard settings.conflicts != .ignore, let claim = AddressClaim(frame: frame),
-      !hardware.contains(where: { $0.address == claim.hardware }),
-      let held = series.first(where: { series in
-        series.vif.addresses.contains {
-          $0.interface == interface && $0.prefix.address == claim.address
-        }
-      })
-    else { return }
-    let verdict = watch.hear(claim.address, at: claim.hardware, now: now)
-    if verdict.isTold {
-      effects.append(.conflict(held.vif.id, claim.address, claim.hardware))
+    guard let heard = Heard(frame: frame), !isOurs(heard.sender.hardware) else { return }
+    if let vif = managed(heard.sender.address, on: interface) {
+      suspect(heard.sender, of: vif, at: now, into: &effects)
+    } else if managed(heard.target, on: interface) != nil {
+      see(heard.sender, .zero, on: interface, at: now)
     }
-    if verdict.isDefended, settings.conflicts == .defend { enqueue(held.vif) }
+  }
+
+  private mutating func suspect(
+    _ claim: Neighbor,
+    of vif: VirtualInterface,
+    at now: Instant,
+    into effects: inout EffectQueue<Effect>
+  ) {
+    let isHeld = series.contains { $0.vif.id == vif.id }
+    // Until all members have told where they are, one of them may be who speaks.
+    guard settings.conflicts != .ignore, isHeld || members.areAllKnown else { return }
+    let verdict = watch.hear(claim.address, at: claim.hardware, now: now)
+    if verdict.isTold { effects.append(.conflict(vif.id, claim.address, claim.hardware)) }
+    if verdict.isDefended, isHeld, settings.conflicts == .defend { enqueue(vif) }
+  }
+
+  private func isOurs(_ address: MACAddress) -> Bool {
+    hardware.contains { $0.address == address } || members.have(address)
+  }
+
+  /// The VIF that has the address on an interface.
+  private func managed(_ address: IPAddress, on interface: InterfaceName) -> VirtualInterface? {
+    func has(_ vif: VirtualInterface) -> Bool {
+      vif.addresses.contains { $0.interface == interface && $0.prefix.address == address }
+    }
+    return series.lazy.map(\.vif).first(where: has) ?? settings.managed.first(where: has)
+  }
+
+  // MARK: Known hosts
+
+  /// How long after a change the other members are told of it.
+  private static let tellingDelay = Duration.seconds(1)
+
+  private var isLearning: Bool { !settings.audiences.isEmpty }
+
+  private mutating func see(
+    _ neighbor: Neighbor,
+    _ age: Duration,
+    on interface: InterfaceName,
+    at now: Instant
+  ) {
+    guard isLearning, neighbor.hardware.isOneStation, !isOurs(neighbor.hardware),
+      managed(neighbor.address, on: interface) == nil
+    else { return }
+    known.see(neighbor, age, here: true, at: now)
+  }
+
+  private mutating func hasten(to instant: Instant) {
+    if let at = tellAt, at > instant { tellAt = instant }
+  }
+
+  private mutating func tell(at now: Instant, into effects: inout EffectQueue<Effect>) {
+    guard let at = tellAt, at <= now else { return }
+    tellAt = now + max(settings.sharing, Self.tellingDelay)
+    known.expire(at: now)
+    effects.append(.tell(hardware: hardware.map(\.address), hosts: known.told(at: now)))
   }
 
   // MARK: Sending
+
+  private mutating func probe(_ vif: VirtualInterface) {
+    for address in vif.addresses {
+      let frame = Queued(vif: vif.id, address: address, form: .probe)
+      if !queue.contains(frame) { queue.append(frame) }
+    }
+  }
+
+  /// Begins to tell the audiences, unless that is still going on.
+  private mutating func begin(_ vif: VirtualInterface, at now: Instant) {
+    guard !rounds.contains(where: { $0.vif == vif.id }) else { return }
+    for address in vif.addresses {
+      guard let network = network(of: address) else { continue }
+      for audience in settings.audiences {
+        let round = Round(address, of: vif.id, on: network, to: audience, known: known, at: now)
+        if let round { rounds.append(round) }
+      }
+    }
+  }
+
+  /// The network that is attached to an address.
+  private func network(of address: InterfaceAddress) -> IPPrefix? {
+    let hint = settings.networks.first { $0.address == address }?.length
+    let usual = address.prefix.address.bitWidth == 32 ? 24 : 64
+    let length = hint ?? min(usual, address.prefix.length)
+    return IPPrefix(address: address.prefix.address, length: length)
+  }
 
   private mutating func enqueue(_ vif: VirtualInterface) {
     for address in vif.addresses {
@@ -185,6 +297,53 @@ package struct AnnouncementsEngine: StateMachine {
       sent += 1
     }
     queue.removeFirst(sent)
+    if queue.isEmpty { sendRounds(at: now, into: &effects) }
+  }
+
+  /// Tells one host of each round after the other, as far as pace and throttles allow.
+  private mutating func sendRounds(at now: Instant, into effects: inout EffectQueue<Effect>) {
+    var isDone = false
+    while !isDone {
+      isDone = true
+      var index = 0
+      while index < rounds.count, sendable <= now {
+        guard rounds[index].notBefore <= now else {
+          index += 1
+          continue
+        }
+        guard let host = rounds[index].next(at: now) else {
+          rounds.remove(at: index)
+          continue
+        }
+        for frame in frames(to: host, in: rounds[index]) {
+          effects.append(.inject(frame, on: rounds[index].address.interface))
+          paced = max(paced, now) + interval
+        }
+        isDone = false
+        index += 1
+      }
+    }
+  }
+
+  /// What tells one host: it is asked for in the name of the address, and then asked for an echo.
+  private func frames(to host: IPAddress, in round: Round) -> [[UInt8]] {
+    let own = hardware.first { $0.interface == round.address.interface }?.address
+    guard let own else { return [] }
+    let (address, place) = (round.address.prefix.address, known.hardware(of: host))
+    var frames: [[UInt8]] = []
+    switch (host, address) {
+    case (.v4(let host), .v4(let address)):
+      let question = ARPPacket.request(for: host, from: address, at: own)
+      frames.append(question.framed(to: place ?? .broadcast).encoded())
+    case (.v6(let host), .v6(let address)):
+      let question = NeighborSolicitation(for: host, from: address, at: own)
+      frames.append(question.framed(to: place, from: own).encoded())
+    case (.v4, .v6), (.v6, .v4): return []
+    }
+    if round.ping, let place, let echo = EchoRequest(from: address, to: host) {
+      frames.append(echo.framed(to: place, from: own).encoded())
+    }
+    return frames
   }
 
   /// The frame as it is sent now; `nil` while the interface has no hardware address.
@@ -193,12 +352,15 @@ package struct AnnouncementsEngine: StateMachine {
     guard let own else { return nil }
     return switch (queued.form, queued.address.prefix.address) {
     case (.request, .v4(let address)):
-      ARPPacket.gratuitousRequest(for: address, at: own).broadcast().encoded()
+      ARPPacket.gratuitousRequest(for: address, at: own).framed().encoded()
     case (.reply, .v4(let address)):
-      ARPPacket.gratuitousReply(for: address, at: own).broadcast().encoded()
+      ARPPacket.gratuitousReply(for: address, at: own).framed().encoded()
     case (.advertisement, .v6(let address)):
       NeighborAdvertisement(unsolicitedFor: address, at: own, router: settings.router)
-        .multicast(from: own).encoded()
+        .framed(from: own).encoded()
+    case (.probe, .v4(let address)): ARPPacket.probe(for: address, from: own).framed().encoded()
+    case (.probe, .v6(let address)):
+      NeighborSolicitation(probing: address).framed(from: own).encoded()
     case (.request, .v6), (.reply, .v6), (.advertisement, .v4): nil
     }
   }

@@ -73,26 +73,35 @@ struct ConflictWatch: Sendable, Equatable {
   }
 }
 
-/// Who says that an address is its own: the sender of any ARP packet, and the target of a neighbour
-/// advertisement.
-struct AddressClaim: Equatable {
-  let address: IPAddress
-  let hardware: MACAddress
+/// What a frame of ARP or neighbour discovery says of its sender, and of whom it speaks.
+struct Heard: Equatable {
+  /// Who speaks: for a neighbour advertisement the address that it is about.
+  let sender: Neighbor
+  /// Whom it asks for, or answers.
+  let target: IPAddress
 
-  /// Is `nil` for frames that claim nothing, and for probes.
+  /// Is `nil` for frames that say of nobody where it is, as probes.
   init?(frame bytes: [UInt8]) {
     guard let frame = try? EthernetFrame(decoding: bytes[...]) else { return nil }
     switch frame.kind {
     case .arp:
       guard let packet = try? ARPPacket(decoding: frame.payload), packet.sender.rawValue != 0
       else { return nil }
-      (address, hardware) = (.v4(packet.sender), packet.senderHardware)
+      sender = Neighbor(.v4(packet.sender), at: packet.senderHardware)
+      target = .v4(packet.target)
     case .ipv6:
-      guard let advertisement = try? NeighborAdvertisement(decoding: frame.payload) else {
+      if let advertisement = try? NeighborAdvertisement(decoding: frame.payload) {
+        let hardware = advertisement.hardware ?? frame.source
+        sender = Neighbor(.v6(advertisement.target), at: hardware)
+        target = .v6(advertisement.destination)
+      } else if let question = try? NeighborSolicitation(decoding: frame.payload),
+        let hardware = question.hardware
+      {
+        sender = Neighbor(.v6(question.source), at: hardware)
+        target = .v6(question.target)
+      } else {
         return nil
       }
-      address = .v6(advertisement.target)
-      hardware = advertisement.hardware ?? frame.source
     case .ipv4: return nil
     }
   }

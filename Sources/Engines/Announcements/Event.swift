@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import Addresses
+package import GroupModel
 
 extension AnnouncementsEngine {
   /// What can happen to the announcer.
@@ -13,6 +14,12 @@ extension AnnouncementsEngine {
     case hardware(InterfaceName, MACAddress?)
     /// A frame with ARP or neighbour discovery arrived, our own included.
     case received([UInt8], on: InterfaceName)
+    /// Hosts of an interface that the kernel knows.
+    case neighbors([Neighbor], on: InterfaceName)
+    /// The other nodes of the present view; none outside the group.
+    case members([NodeID])
+    /// Another member told its own hardware addresses, and which hosts it has seen.
+    case told(NodeID, hardware: [MACAddress], hosts: [Sighting])
     /// Other settings hold from now on; what has been announced in time is not announced again.
     case reconfigure(Settings)
   }
@@ -20,6 +27,8 @@ extension AnnouncementsEngine {
   package enum Effect: Sendable, Equatable {
     /// Send the frame as it stands.
     case inject([UInt8], on: InterfaceName)
+    /// Tell the other members this node's hardware addresses, and which hosts it has seen.
+    case tell(hardware: [MACAddress], hosts: [Sighting])
     /// A stranger claims an address of the VIF, and goes on doing so; at most once a minute for each.
     case conflict(VIFID, IPAddress, MACAddress)
   }
@@ -33,6 +42,16 @@ extension AnnouncementsEngine {
     case defend
   }
 
+  /// How long the prefix of the network is in which an address stands.
+  package struct AttachedNetwork: Sendable, Equatable {
+    package let address: InterfaceAddress
+    package let length: Int
+
+    package init(of address: InterfaceAddress, length: Int) {
+      (self.address, self.length) = (address, length)
+    }
+  }
+
   /// How and when neighbours are told.
   package struct Settings: Sendable, Equatable {
     /// When the frames of a VIF are sent, counted from its announcement; in ascending order.
@@ -42,6 +61,18 @@ extension AnnouncementsEngine {
     /// After how long without an announcement a VIF is announced again; never if `nil`.
     package var refresh: Duration?
     package var conflicts = ConflictPolicy.defend
+    /// Whether it is asked, at the announcement of a VIF, if somebody else has its addresses.
+    package var probes = false
+    /// All VIFs that this node has interfaces for: claims of their addresses by strangers are noticed
+    /// wherever they stand.
+    package var managed: [VirtualInterface] = []
+    /// The lengths of networks that are attached to addresses; of others 24 (IPv4) or 64 (IPv6), or that
+    /// of the address itself where it is shorter.
+    package var networks: [AttachedNetwork] = []
+    /// Who is told by itself, in this order.
+    package var audiences: [Audience] = []
+    /// How often members tell each other which hosts they have seen.
+    package var sharing = Duration.seconds(60)
     /// The most frames sent per second in the long run; at least 1.
     package var framesPerSecond = 1_000
     /// The most frames sent at once; at least 1.

@@ -67,8 +67,6 @@ struct Draft: Sendable {
   var policy: WackamoleConfiguration.Policy?
   var quorum: Located<WackamoleConfiguration.Quorum>?
   var scripts: [WackamoleConfiguration.Script] = []
-  /// The statements met whose effect is not built yet.
-  var unbuilt: [Located<StatementWord>] = []
   var protocolVersion: UInt8?
   var mature: Duration?
   var balance = WackamoleConfiguration.Balance()

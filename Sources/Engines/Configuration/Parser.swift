@@ -29,31 +29,16 @@ struct Parser: Sendable, TokenReader {
   /// Parses everything; called once.
   mutating func configuration(
     node: WackamoleConfiguration.NodeOverride?,
-    spread: WackamoleConfiguration.SpreadOverride?,
-    tolerating tolerated: Set<StatementWord>
+    spread: WackamoleConfiguration.SpreadOverride?
   ) throws(Diagnostics) -> WackamoleConfiguration {
     // An end at once, with something reported, is a file too long to be read.
     guard next.kind != .end || !collector.foundAny else { throw collector.diagnostics }
     while next.kind != .end { parseStatement() }
-    refuseUnbuilt(but: tolerated)
     if let spread { override(spread: spread) }
     guard let configuration = checked(node: node), !collector.foundAny else {
       throw collector.diagnostics
     }
     return configuration
-  }
-
-  /// A statement without an effect is an error, so that no file means what this version does not do.
-  private mutating func refuseUnbuilt(but tolerated: Set<StatementWord>) {
-    for statement in draft.unbuilt where !tolerated.contains(statement.value) {
-      report(
-        Diagnostic(
-          "\(statement.value.rawValue) has no effect in this version yet",
-          at: statement.location,
-          advice: "remove it"
-        )
-      )
-    }
   }
 }
 
@@ -82,9 +67,6 @@ extension Parser {
 
   private mutating func parseStatement(at token: Token) throws(Diagnostic) {
     guard let word = StatementWord(word: token.text) else { throw refusal(of: token) }
-    if StatementWord.unbuilt.contains(word) {
-      draft.unbuilt.append(Located(value: word, location: token.location))
-    }
     switch word {
     case .spread: try parseSpread(at: token)
     case .engine: try parseEngine(at: token)

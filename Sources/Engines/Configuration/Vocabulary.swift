@@ -35,9 +35,6 @@ package enum StatementWord: String, Vocabulary {
   case process = "Process"
   case protocolVersion = "Protocol"
   case include = "Include"
-
-  /// Statements that are read and checked in full, and then refused: their effect is not built yet.
-  package static let unbuilt: Set<Self> = [.arpCache, .notify]
 }
 
 /// Statements of the original that load code into the daemon, which this one never does.

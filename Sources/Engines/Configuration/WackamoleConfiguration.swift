@@ -64,8 +64,7 @@ package struct WackamoleConfiguration: Sendable, Equatable {
   ///
   /// `file` is what the file is called in diagnostics. `node` is this machine's name if it was
   /// given outside the file; it then wins over `Node`, and `spread` over `Spread`. `include` reads
-  /// other files. Statements of ``StatementWord/unbuilt`` are refused unless `tolerated`, as tests
-  /// want them.
+  /// other files.
   ///
   /// - Throws: everything that is wrong, each with its place.
   package static func parse(
@@ -73,11 +72,10 @@ package struct WackamoleConfiguration: Sendable, Equatable {
     file: String,
     node: NodeOverride? = nil,
     spread: SpreadOverride? = nil,
-    include: Include? = nil,
-    tolerating tolerated: Set<StatementWord> = []
+    include: Include? = nil
   ) throws(Diagnostics) -> Self {
     var parser = Parser(text: text, file: file, include: include)
-    return try parser.configuration(node: node, spread: spread, tolerating: tolerated)
+    return try parser.configuration(node: node, spread: spread)
   }
 
   /// Reads the files that a path or a pattern names, sorted by name; the second argument is the file

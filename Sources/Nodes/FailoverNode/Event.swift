@@ -37,6 +37,8 @@ extension FailoverNodeEngine {
     case obituary(NodeID)
     /// A frame with ARP or neighbour discovery arrived.
     case received([UInt8], on: InterfaceName)
+    /// Hosts of an interface that the kernel knows.
+    case neighbors([Neighbor], on: InterfaceName)
     /// The cluster's keys were read again; without effect where the backend is not shared.
     case seal(PayloadSeal?)
     /// How neighbours are told of addresses from now on.

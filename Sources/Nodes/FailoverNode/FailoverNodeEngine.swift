@@ -3,6 +3,7 @@
 package import Addresses
 internal import Announcements
 package import Failover
+internal import FailoverWire
 internal import GroupModel
 package import Machine
 
@@ -14,6 +15,10 @@ package struct FailoverNodeEngine: StateMachine {
   private var announcements: AnnouncementsEngine
   /// `nil` on a backend that nobody shares.
   private var authentication: Authentication?
+  private let group: GroupName
+  private var me: MemberID?
+  /// The other nodes of the present view, in ascending order.
+  private var others: [NodeID] = []
   // Empty between events; kept for their storage.
   private var decided = EffectQueue<FailoverEngine.Effect>()
   private var announced = EffectQueue<AnnouncementsEngine.Effect>()
@@ -21,6 +26,7 @@ package struct FailoverNodeEngine: StateMachine {
   package init(_ settings: Settings) {
     failover = FailoverEngine(settings.failover, isDrained: settings.isDrained)
     announcements = AnnouncementsEngine(settings.announcements)
+    group = settings.failover.group
     if settings.failover.isShared {
       authentication = Authentication(group: settings.failover.group, seal: settings.seal)
     }
@@ -57,6 +63,8 @@ package struct FailoverNodeEngine: StateMachine {
     case .group(let event): take(event, at: now, into: &effects)
     case .refused(let request, let refusal):
       let (own, why) = authentication?.unwrap(request, refusal) ?? (request, refusal)
+      // The next one will tell the same.
+      if isNeighborsReport(own) { return }
       failover.handle(.refused(own, why), at: now, into: &decided)
     case .link(let interface, let state, let address):
       announce(.hardware(interface, address), at: now, into: &effects)
@@ -75,6 +83,8 @@ package struct FailoverNodeEngine: StateMachine {
     case .command(let command, let ticket):
       failover.handle(.command(command, ticket), at: now, into: &decided)
     case .obituary(let node): failover.handle(.obituary(node), at: now, into: &decided)
+    case .neighbors(let neighbors, let interface):
+      announce(.neighbors(neighbors, on: interface), at: now, into: &effects)
     case .seal(let seal): authentication?.change(to: seal)
     case .announcing(let settings): announce(.reconfigure(settings), at: now, into: &effects)
     case .leave: failover.handle(.leave, at: now, into: &decided)
@@ -90,10 +100,79 @@ package struct FailoverNodeEngine: StateMachine {
     let verdict =
       authentication?.take(event) { effects.append(.request($0)) } ?? .pass(event)
     switch verdict {
-    case .pass(let event): failover.handle(.group(event), at: now, into: &decided)
+    case .pass(.message(let message))
+    where message.groups == [group] && NeighborsReport.isFound(in: message.payload):
+      learn(message, at: now, into: &effects)
+    case .pass(let event):
+      follow(event, at: now, into: &effects)
+      failover.handle(.group(event), at: now, into: &decided)
     case .drop: break
     case .report(let report): effects.append(.dropped(report))
     }
+  }
+
+  /// Keeps in mind who else is in the group.
+  private mutating func follow(
+    _ event: GroupEvent,
+    at now: Instant,
+    into effects: inout EffectQueue<Effect>
+  ) {
+    switch event {
+    case .connected(let member):
+      me = member
+      others = []
+    case .view(let view) where view.group == group:
+      others = Set(view.members.filter { $0 != me }.map(\.node)).sorted()
+    case .left, .disconnected: others = []
+    case .view, .message, .transitional, .liveness: return
+    }
+    announce(.members(others), at: now, into: &effects)
+  }
+
+  /// Takes what another member told of itself and of the hosts it has seen.
+  private mutating func learn(
+    _ message: GroupMessage,
+    at now: Instant,
+    into effects: inout EffectQueue<Effect>
+  ) {
+    guard others.contains(message.sender.node),
+      let report = try? NeighborsReport(decoding: message.payload)
+    else { return }
+    let hosts = report.hosts.map {
+      AnnouncementsEngine.Sighting($0.neighbor, ago: .seconds(Int64($0.age)))
+    }
+    let told = AnnouncementsEngine.Event.told(
+      message.sender.node,
+      hardware: report.hardware,
+      hosts: hosts
+    )
+    announce(told, at: now, into: &effects)
+  }
+
+  private func isNeighborsReport(_ request: GroupRequest) -> Bool {
+    guard case .multicast(_, _, _, let payload) = request else { return false }
+    return NeighborsReport.isFound(in: payload[...])
+  }
+
+  private mutating func tell(
+    _ hardware: [MACAddress],
+    _ hosts: [AnnouncementsEngine.Sighting],
+    into effects: inout EffectQueue<Effect>
+  ) {
+    let report = NeighborsReport(
+      hardware: hardware,
+      hosts: hosts.map { sighting in
+        let age = UInt16(clamping: sighting.age.components.seconds)
+        return NeighborsReport.Host(sighting.neighbor, age: age)
+      }
+    )
+    let request = GroupRequest.multicast(
+      groups: [group],
+      service: .agreed,
+      tag: 0,
+      payload: report.encoded()
+    )
+    ask(request, into: &effects)
   }
 
   package mutating func advance(to now: Instant, into effects: inout EffectQueue<Effect>) {
@@ -145,9 +224,10 @@ package struct FailoverNodeEngine: StateMachine {
   }
 
   private mutating func inject(into effects: inout EffectQueue<Effect>) {
-    announced.drain { effect in
+    for effect in announced.takeAll() {
       switch effect {
       case .inject(let frame, let interface): effects.append(.inject(frame, on: interface))
+      case .tell(let hardware, let hosts): tell(hardware, hosts, into: &effects)
       case .conflict(let vif, let address, let hardware):
         effects.append(.conflict(vif, address, hardware))
       }

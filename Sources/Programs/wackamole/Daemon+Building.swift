@@ -195,14 +195,28 @@ extension Daemon {
     }
     failover.settle = backend.settle
     var settings = FailoverNodeEngine.Settings(failover: failover)
-    settings.announcements = announcements(configuration.interfaces)
+    settings.announcements = announcements(configuration)
     return settings
   }
 
   private static func announcements(
-    _ interfaces: InterfaceSettings
+    _ configuration: WackamoleConfiguration
   ) -> AnnouncementsEngine.Settings {
     var settings = AnnouncementsEngine.Settings()
+    let interfaces = configuration.interfaces
+    settings.managed = configuration.virtualInterfaces
+    settings.networks = configuration.networkHints.map {
+      .init(of: $0.address, length: $0.length)
+    }
+    settings.audiences = configuration.notifications.map { notification in
+      switch notification {
+      case .network(let prefix, let interface, let throttle, let ping):
+        .network(prefix, interface: interface, throttle: throttle, ping: ping)
+      case .knownHosts(let ping): .knownHosts(ping: ping)
+      }
+    }
+    settings.sharing = configuration.arpCache
+    settings.probes = interfaces.conflict != .ignore
     settings.offsets = interfaces.announce.times
     settings.refresh = interfaces.announce.refresh
     settings.framesPerSecond = interfaces.announce.rate

@@ -75,7 +75,6 @@ final class Daemon {
         lease: configuration.interfaces.lease,
         proofLife: BackendTraits(configuration.backend).proofLife ?? settings.failover.proofLife
       ),
-      isCapturing: configuration.interfaces.conflict != .ignore,
       own: configuration.backend.ownAddress.flatMap { $0.isLoopback ? nil : $0 },
       loop: loop,
       journal: journal,
@@ -90,6 +89,7 @@ final class Daemon {
     let node = Driver(FailoverNodeEngine(settings)) { [unowned self] in perform($0) }
     self.node = node
     node.schedule(on: loop)
+    hands.listen(by: configuration)
     hands.feed = { [operations] event in
       operations.hear(event)
       node.feed(event)
@@ -273,6 +273,7 @@ final class Daemon {
         configuration = merged
         node?.feed(.seal(seal))
         node?.feed(.announcing(settings.announcements))
+        hands.listen(by: merged)
         operations.configure(merged)
         var text = "configuration and keys are read again"
         if !later.isEmpty {

@@ -2,6 +2,7 @@
 
 import Addresses
 import Capture
+import Configuration
 import Failover
 import FailoverNode
 import GroupModel
@@ -31,21 +32,22 @@ final class Hands {
   private let loop: EventLoop
   /// Where frames of neighbours are received; empty where nothing is made of them.
   private var captures: [InterfaceName: (capture: FrameCapture, watch: EventLoop.Watch)] = [:]
-  private let isCapturing: Bool
+  private var isCapturing = false
   private var own: OwnAddress?
+  /// How often the kernel is asked which hosts it knows; `nil` where nobody wants to know.
+  private var asking: Duration?
+  private var askAt: Instant?
 
   /// Watches the interfaces that `vifs` use.
   init(
     vifs: [VirtualInterface],
     settings: InterfacesEngine.Settings,
-    isCapturing: Bool,
     own: IPAddress?,
     loop: EventLoop,
     journal: OwnedAddressFile,
     log: Logger
   ) throws {
     (self.log, self.loop) = (log, loop)
-    self.isCapturing = isCapturing
     self.own = own.map(OwnAddress.init)
     lease = settings.lease.map { UInt32(clamping: $0.components.seconds) }
     injector = FrameInjector()
@@ -60,6 +62,28 @@ final class Hands {
     let keeper = Driver(InterfacesEngine(settings)) { [unowned self] in perform($0) }
     keeper.schedule(on: loop)
     self.keeper = keeper
+    loop.addAlarm(
+      next: { [unowned self] in askAt },
+      fire: { [unowned self] now in askForNeighbors(at: now) }
+    )
+  }
+
+  /// Watches the neighbours as a configuration wants it: receives what they say, and asks the kernel
+  /// which of them it knows.
+  func listen(by configuration: WackamoleConfiguration) {
+    let wantsHosts = !configuration.notifications.isEmpty
+    if asking == nil, wantsHosts { askAt = BootClock.now }
+    asking = wantsHosts ? configuration.arpCache : nil
+    if asking == nil { askAt = nil }
+    isCapturing = wantsHosts || configuration.interfaces.conflict != .ignore
+    for name in used {
+      listen(on: name, isThere: links.values.first { $0.name == name }?.isUp ?? false)
+    }
+  }
+
+  private func askForNeighbors(at now: Instant) {
+    netlink?.askForNeighbors()
+    askAt = asking.map { now + $0 }
   }
 
   /// Watches the interfaces that these VIFs use, too.
@@ -212,6 +236,11 @@ final class Hands {
       if let found = managed(address.prefix, on: address.index) { keeper?.feed(.appeared(found)) }
     case .addressGone(let index, let prefix):
       if let gone = managed(prefix, on: index) { keeper?.feed(.vanished(gone)) }
+    case .neighbors(let all):
+      for name in used {
+        let found = all.filter { links[$0.index]?.name == name }.map(\.neighbor)
+        if !found.isEmpty { feed(.neighbors(found, on: name)) }
+      }
     case .unknown(let error):
       log.error("cannot learn the state of the interfaces, trying again: \(error)")
     }
@@ -225,7 +254,7 @@ final class Hands {
 
   /// Receives what neighbours say of addresses on an interface, while there is one.
   private func listen(on name: InterfaceName, isThere: Bool) {
-    guard isCapturing, isThere != (captures[name] != nil) else { return }
+    guard (isCapturing && isThere) != (captures[name] != nil) else { return }
     if let ended = captures.removeValue(forKey: name) {
       loop.remove(ended.watch)
       return
@@ -236,13 +265,13 @@ final class Hands {
         on: loop,
         frame: { [unowned self] in feed(.received([UInt8]($0), on: name)) },
         failed: { [unowned self] error in
-          log.warning("conflicts on \(name) are not seen: \(error)")
+          log.warning("what neighbours on \(name) say is not heard: \(error)")
           if let ended = captures.removeValue(forKey: name) { loop.remove(ended.watch) }
         }
       )
       captures[name] = (capture, watch)
     } catch {
-      log.warning("conflicts on \(name) are not seen: \(error)")
+      log.warning("what neighbours on \(name) say is not heard: \(error)")
     }
   }
 

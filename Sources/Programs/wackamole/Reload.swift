@@ -42,10 +42,6 @@ enum Reload {
     keep(\.interfaces.lease, "Lease")
     keep(\.interfaces.sendsObituary, "Guardian")
     keep(\.interfaces.process, "Process")
-    // Frames are captured from the start or never.
-    if (wanted.interfaces.conflict == .ignore) != (present.interfaces.conflict == .ignore) {
-      keep(\.interfaces.conflict, "Conflict from or to ignore")
-    }
     return (merged, later)
   }
 }

@@ -36,6 +36,11 @@ package final class AddressKeeper {
     return (try connection.links(), try connection.addresses())
   }
 
+  /// Lists the hosts that the kernel knows.
+  package func neighbors() throws(NetlinkError) -> [NetworkNeighbor] {
+    try connection().neighbors()
+  }
+
   /// Makes the changes, in order; returns one outcome for each.
   ///
   /// They go to the kernel in one batch, but for an address that occurs again: its second change is

@@ -86,6 +86,25 @@ struct RouteMessage {
     )
   }
 
+  /// The neighbour that the message tells of; `nil` for one without a known hardware address.
+  func neighbor() -> NetworkNeighbor? {
+    let size = CInt(MemoryLayout<ndmsg>.size)
+    guard kind == wack_message_new_neighbor, nlmsg_valid_hdr(header, size) != 0,
+      let body = nlmsg_data(header)
+    else { return nil }
+    let info = body.loadUnaligned(as: ndmsg.self)
+    guard info.ndm_state & wack_neighbor_known != 0,
+      let octets = attribute(NDA_DST, after: size),
+      let address = IPAddress(octets: octets, family: CInt(info.ndm_family)),
+      let hardware = attribute(NDA_LLADDR, after: size)
+        .flatMap({ MACAddress(octets: $0) })
+    else { return nil }
+    return NetworkNeighbor(
+      index: UInt32(bitPattern: info.ndm_ifindex),
+      neighbor: Neighbor(address, at: hardware)
+    )
+  }
+
   private func attribute(_ kind: Int, after size: CInt) -> UnsafeRawBufferPointer? {
     guard let found = nlmsg_find_attr(header, size, CInt(kind)), let data = nla_data(found)
     else { return nil }

@@ -57,22 +57,27 @@ package final class NetlinkConnection {
 
   /// Lists all interfaces.
   package func links() throws(NetlinkError) -> [NetworkLink] {
-    try dump(wack_message_new_link, "list interfaces") { event in
-      if case .link(let link) = event { link } else { nil }
+    try dump(wack_message_new_link, "list interfaces") { message in
+      if case .link(let link) = message.event() { link } else { nil }
     }
   }
 
   /// Lists the addresses of all interfaces.
   package func addresses() throws(NetlinkError) -> [NetworkAddress] {
-    try dump(wack_message_new_address, "list addresses") { event in
-      if case .address(let address) = event { address } else { nil }
+    try dump(wack_message_new_address, "list addresses") { message in
+      if case .address(let address) = message.event() { address } else { nil }
     }
+  }
+
+  /// Lists the hosts that the kernel knows the hardware addresses of.
+  package func neighbors() throws(NetlinkError) -> [NetworkNeighbor] {
+    try dump(wack_message_new_neighbor, "list neighbours") { $0.neighbor() }
   }
 
   private func dump<Value>(
     _ kind: CInt,
     _ attempt: String,
-    _ pick: (NetworkEvent) -> Value?
+    _ pick: (RouteMessage) -> Value?
   ) throws(NetlinkError) -> [Value] {
     // The kernel marks a list during which something changed; the next one may be whole.
     for _ in 0..<5 {
@@ -84,7 +89,7 @@ package final class NetlinkConnection {
   private func dumpOnce<Value>(
     _ kind: CInt,
     _ attempt: String,
-    _ pick: (NetworkEvent) -> Value?
+    _ pick: (RouteMessage) -> Value?
   ) throws(NetlinkError) -> [Value]? {
     discardOldAnswers()
     guard wack_request_dump(socket, kind) >= 0 else {
@@ -102,7 +107,7 @@ package final class NetlinkConnection {
         } else if message.kind == wack_message_error {
           failure = message.error()?.errno
           ended = true
-        } else if let value = message.event().flatMap(pick) {
+        } else if let value = pick(message) {
           values.append(value)
         }
       }

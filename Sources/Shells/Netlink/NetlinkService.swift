@@ -26,6 +26,7 @@ package final class NetlinkService {
   private enum Result: Sendable {
     case completed(Completion)
     case snapshot([NetworkLink], [NetworkAddress])
+    case neighbors([NetworkNeighbor])
     case unknown(NetlinkError)
   }
 
@@ -108,6 +109,14 @@ package final class NetlinkService {
     return id
   }
 
+  /// Asks which hosts the kernel knows, and reports them; nothing follows if it cannot tell.
+  package func askForNeighbors() {
+    let results = results
+    _ = worker.submit { keeper in
+      if let neighbors = try? keeper.neighbors() { results.post(.neighbors(neighbors)) }
+    }
+  }
+
   /// Waits for all requests and delivers their completions; nothing can be asked afterwards.
   package func finish() {
     worker.finish()
@@ -141,6 +150,7 @@ package final class NetlinkService {
       isAsking = false
       report(.snapshot(links: links, addresses: addresses))
       releaseHeld()
+    case .neighbors(let neighbors): report(.neighbors(neighbors))
     case .unknown(let error):
       isAsking = false
       askAgainAt = BootClock.now + Self.retry

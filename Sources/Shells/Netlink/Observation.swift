@@ -41,6 +41,12 @@ package struct NetworkAddress: Sendable, Equatable {
   package let preferredLifetime: UInt32?
 }
 
+/// A host that the kernel knows the hardware address of.
+package struct NetworkNeighbor: Sendable, Equatable {
+  package let index: UInt32
+  package let neighbor: Neighbor
+}
+
 /// Something about links or addresses that the kernel reported.
 package enum NetworkEvent: Sendable, Equatable {
   /// Everything, at start and after reports were lost; replaces what was known.
@@ -51,6 +57,8 @@ package enum NetworkEvent: Sendable, Equatable {
   /// An address is there, or has changed.
   case address(NetworkAddress)
   case addressGone(index: UInt32, prefix: IPPrefix)
+  /// The hosts that the kernel knew when it was asked for them.
+  case neighbors([NetworkNeighbor])
   /// The kernel could not be asked for the snapshot; it is asked again in a second.
   case unknown(NetlinkError)
 }

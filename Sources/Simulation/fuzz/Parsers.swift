@@ -57,6 +57,15 @@ struct Parsers {
     var challenge = ByteWriter()
     Challenge(sender: "a", role: .question, number: 1, boot: BootID(1, 2, 3, 4))
       .write(to: &challenge)
+    let question = NeighborSolicitation(
+      for: IPv6Address(0x2001_0DB8 << 96 | 2),
+      from: IPv6Address(0x2001_0DB8 << 96 | 1),
+      at: mac
+    ).framed(from: mac)
+    let neighbors = NeighborsReport(
+      hardware: [mac],
+      hosts: [.init(Neighbor(.v4(IPv4Address(9)), at: mac), age: 1)]
+    )
     let job = RunnerMessage.Job(
       number: 1,
       lane: "a",
@@ -82,6 +91,13 @@ struct Parsers {
       Target(corpus: Corpus([arp.encoded()])) { (try? ARPPacket(decoding: $0)) != nil },
       Target(corpus: Corpus([advertisement.encoded()])) {
         (try? NeighborAdvertisement(decoding: $0)) != nil
+      },
+      Target(corpus: Corpus([question.payload.map(\.self)])) {
+        (try? NeighborSolicitation(decoding: $0)) != nil
+      },
+      Target(corpus: Corpus([neighbors.encoded()])) { bytes in
+        guard let read = try? NeighborsReport(decoding: bytes) else { return false }
+        return read.hosts.count <= NeighborsReport.mostHosts
       },
       Target(corpus: Corpus([challenge.bytes])) { (try? Challenge(decoding: $0)) != nil },
       Target(corpus: Corpus([FailoverMessage.mature.encoded(), []])) {
@@ -111,10 +127,7 @@ struct Parsers {
         (try? KeyFile.parse(text: Array($0), file: "k")) != nil
       },
       Target(corpus: Corpus([Array(configuration.utf8)])) {
-        let text = Array($0)
-        let tolerated = StatementWord.unbuilt
-        return (try? WackamoleConfiguration.parse(text: text, file: "c", tolerating: tolerated))
-          != nil
+        (try? WackamoleConfiguration.parse(text: Array($0), file: "c")) != nil
       },
       Target(corpus: Corpus([Array(spread.utf8)])) {
         (try? SpreadConfiguration.parse(text: Array($0), file: "s")) != nil

@@ -77,3 +77,39 @@ extension IPPrefix {
     }
   }
 }
+
+extension IPPrefix {
+  /// The network that both describe; `nil` if they have no address in common.
+  package func intersection(_ other: Self) -> Self? {
+    let (wide, narrow) = length <= other.length ? (self, other) : (other, self)
+    return wide.covers(narrow.address) ? narrow : nil
+  }
+
+  /// The first and the last address of the network, as numbers.
+  package var range: ClosedRange<UInt128> {
+    let host = UInt128(1) << UInt128(address.bitWidth - length)
+    let number = address.number
+    // All of the IPv6 addresses are one more than can be counted.
+    guard host > 0 else { return 0...UInt128.max }
+    let first = number - number % host
+    return first...(first + (host - 1))
+  }
+}
+
+extension IPAddress {
+  /// The octets as one number.
+  package var number: UInt128 {
+    switch self {
+    case .v4(let address): UInt128(address.rawValue)
+    case .v6(let address): address.rawValue
+    }
+  }
+
+  /// The address with that number in the same family.
+  package func with(number: UInt128) -> IPAddress {
+    switch self {
+    case .v4: .v4(IPv4Address(UInt32(truncatingIfNeeded: number)))
+    case .v6: .v6(IPv6Address(number))
+    }
+  }
+}

@@ -61,11 +61,24 @@ package struct MACAddress: Sendable, Hashable, Comparable {
     (0..<6).map { UInt8(truncatingIfNeeded: rawValue >> UInt64(8 * (5 - $0))) }
   }
 
+  /// Whether it can be that of one station: neither a group's (IEEE 802, section 8.2.2) nor zero.
+  package var isOneStation: Bool { rawValue >> 40 & 1 == 0 && rawValue != 0 }
+
   package static func < (lhs: Self, rhs: Self) -> Bool { lhs.rawValue < rhs.rawValue }
 }
 
 extension MACAddress: CustomStringConvertible {
   package var description: String {
     octets.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: ":")
+  }
+}
+
+/// A host on a link, and where it is there.
+package struct Neighbor: Sendable, Hashable {
+  package let address: IPAddress
+  package let hardware: MACAddress
+
+  package init(_ address: IPAddress, at hardware: MACAddress) {
+    (self.address, self.hardware) = (address, hardware)
   }
 }

@@ -5,8 +5,8 @@ internal import GroupModel
 
 // Layout: version (1 byte), kind (1 byte), then the fields of the kind. A later version may add
 // fields at the end of a kind, which earlier ones skip, and kinds, which earlier ones ignore.
-// Version 2 added the second parts of state and facts, and kinds 8 to 11. Kind 12 is reserved:
-// neighbours.
+// Version 2 added the second parts of state and facts, and kinds 8 to 11. Kind 12 is
+// ``NeighborsReport``.
 
 extension FailoverMessage {
   /// The newest version of the format, which is written unless an older one is asked for.

@@ -61,6 +61,27 @@ package struct ARPPacket: Sendable, Hashable {
     )
   }
 
+  /// Asks for `host` in the name of `address`: who is asked learns where that is, whatever it had
+  /// cached (RFC 826).
+  package static func request(
+    for host: IPv4Address,
+    from address: IPv4Address,
+    at hardware: MACAddress
+  ) -> Self {
+    Self(
+      operation: .request,
+      senderHardware: hardware,
+      sender: address,
+      targetHardware: MACAddress(0),
+      target: host
+    )
+  }
+
+  /// Asks whether somebody has `address` (RFC 5227 section 2.1.1).
+  package static func probe(for address: IPv4Address, from hardware: MACAddress) -> Self {
+    request(for: address, from: IPv4Address(0), at: hardware)
+  }
+
   /// Reads the payload of a frame; what follows the packet is padding.
   package init(decoding bytes: ArraySlice<UInt8>) throws(WireError) {
     var reader = ByteReader(bytes)
@@ -96,10 +117,10 @@ package struct ARPPacket: Sendable, Hashable {
     return writer.bytes
   }
 
-  /// The packet in a frame to everybody on the link.
-  package func broadcast() -> EthernetFrame {
+  /// The packet in a frame, to everybody on the link if no destination is given.
+  package func framed(to destination: MACAddress = .broadcast) -> EthernetFrame {
     EthernetFrame(
-      destination: .broadcast,
+      destination: destination,
       source: senderHardware,
       kind: .arp,
       payload: encoded()
