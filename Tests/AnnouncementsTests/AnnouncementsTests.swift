@@ -2,6 +2,7 @@
 
 import Addresses
 import Announcements
+import GroupModel
 import LinkWire
 import Machine
 import Testing
@@ -143,6 +144,33 @@ import Testing
     driver.run(until: .seconds(1_000))
     #expect(driver.times.count == 14)
     #expect(driver.engine.nextDeadline == nil)
+  }
+
+  @Test("What could not be sent when it was due is sent as soon as it can be, and only that")
+  func unsent() {
+    var driver = engine()
+    driver.feed(.members(["b"]))
+    driver.feed(.announce(vif("10.0.0.102")))
+    driver.run(until: .milliseconds(700))
+    let before = driver.frames.count
+    driver.feed(.announce(vif("10.0.0.101")))
+    // It is found out a moment later.
+    driver.now += .milliseconds(1)
+    driver.feed(.unsent)
+    #expect(driver.told.map(\.time) == [701], "a message makes the token go round")
+    driver.feed(.unsent)
+    driver.run(until: .milliseconds(703))
+    driver.feed(.sendable)
+    #expect(driver.times.suffix(2) == [703, 703])
+    #expect(driver.frames.count == before + 4)
+    #expect(driver.frames.suffix(2) == driver.frames.dropLast(2).suffix(2))
+    driver.feed(.sendable)
+    #expect(driver.frames.count == before + 4)
+    // What is released meanwhile is not made good.
+    driver.feed(.unsent)
+    driver.feed(.cancel(vif("10.0.0.101").id))
+    driver.feed(.sendable)
+    #expect(driver.frames.count == before + 4)
   }
 
   // MARK: Strangers

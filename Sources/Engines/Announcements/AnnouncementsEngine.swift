@@ -20,6 +20,10 @@ package struct AnnouncementsEngine: StateMachine {
   private var hardware: [Hardware] = []
   private var members = MemberHardware()
   private var known = KnownHosts()
+  /// When frames were handed out last.
+  private var injectedAt = Instant.boot
+  /// Since when frames do not go out.
+  private var unsentSince: Instant?
   /// When the other members are told; `nil` while there are none.
   private var tellAt: Instant?
   /// What is due and waits for its turn; at most one entry per address and form.
@@ -94,6 +98,14 @@ package struct AnnouncementsEngine: StateMachine {
       if let address { hardware.append(Hardware(interface: interface, address: address)) }
       hardware.sort { $0.interface < $1.interface }
       hasten(to: now + Self.tellingDelay)
+    case .unsent:
+      unsentSince = unsentSince ?? injectedAt
+      // A message of this node makes the token go round, which is the proof that is missing.
+      hasten(to: now)
+    case .sendable:
+      guard let since = unsentSince else { break }
+      unsentSince = nil
+      for index in series.indices where series[index].last >= since { enqueue(series[index].vif) }
     case .neighbors(let neighbors, let interface):
       for neighbor in neighbors { see(neighbor, .zero, on: interface, at: now) }
     case .members(let nodes):
@@ -292,6 +304,7 @@ package struct AnnouncementsEngine: StateMachine {
     while sent < queue.count, sendable <= now {
       if let frame = frame(queue[sent]) {
         effects.append(.inject(frame, on: queue[sent].address.interface))
+        injectedAt = now
         paced = max(paced, now) + interval
       }
       sent += 1

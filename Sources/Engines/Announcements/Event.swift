@@ -14,6 +14,10 @@ extension AnnouncementsEngine {
     case hardware(InterfaceName, MACAddress?)
     /// A frame with ARP or neighbour discovery arrived, our own included.
     case received([UInt8], on: InterfaceName)
+    /// A frame did not go out, for nothing proves for now that this node may speak for its VIFs.
+    case unsent
+    /// Frames go out again: what was not sent is made good.
+    case sendable
     /// Hosts of an interface that the kernel knows.
     case neighbors([Neighbor], on: InterfaceName)
     /// The other nodes of the present view; none outside the group.

@@ -37,6 +37,11 @@ extension FailoverNodeEngine {
     case obituary(NodeID)
     /// A frame with ARP or neighbour discovery arrived.
     case received([UInt8], on: InterfaceName)
+    /// A frame of ``Effect/inject(_:on:)`` did not go out, for nothing proves for now that this node may
+    /// speak for its VIFs.
+    case unsent
+    /// Such frames go out again.
+    case sendable
     /// Hosts of an interface that the kernel knows.
     case neighbors([Neighbor], on: InterfaceName)
     /// The cluster's keys were read again; without effect where the backend is not shared.

@@ -83,6 +83,8 @@ package struct FailoverNodeEngine: StateMachine {
     case .command(let command, let ticket):
       failover.handle(.command(command, ticket), at: now, into: &decided)
     case .obituary(let node): failover.handle(.obituary(node), at: now, into: &decided)
+    case .unsent: announce(.unsent, at: now, into: &effects)
+    case .sendable: announce(.sendable, at: now, into: &effects)
     case .neighbors(let neighbors, let interface):
       announce(.neighbors(neighbors, on: interface), at: now, into: &effects)
     case .seal(let seal): authentication?.change(to: seal)

@@ -34,6 +34,8 @@ final class Hands {
   private var captures: [InterfaceName: (capture: FrameCapture, watch: EventLoop.Watch)] = [:]
   private var isCapturing = false
   private var own: OwnAddress?
+  /// Whether frames were not sent, for nothing proved that this node may, and nothing has since.
+  private var isMute = false
   /// How often the kernel is asked which hosts it knows; `nil` where nobody wants to know.
   private var asking: Duration?
   private var askAt: Instant?
@@ -114,6 +116,10 @@ final class Hands {
   func inject(_ frame: [UInt8], on interface: InterfaceName) {
     guard let keeper, keeper.machine.isLive(at: BootClock.now) else {
       log.debug("not announced on \(interface): nothing proves that this node may")
+      if !isMute {
+        isMute = true
+        feed(.unsent)
+      }
       return
     }
     do {
@@ -132,15 +138,20 @@ final class Hands {
   /// Takes from group communication what proves, or ends the proof, that this node may hold anything.
   func hear(_ event: GroupEvent) {
     switch event {
-    case .liveness(.rotation(let passed)): keeper?.feed(.rotation(passed: passed))
+    case .liveness(.rotation(let passed)): prove(passed)
     case .liveness(.stalled), .liveness(.votedOut): keeper?.feed(.distrust)
     case .view, .left, .disconnected: recall()
     case .liveness(.resumed), .connected, .message, .transitional: break
     }
   }
 
-  /// Takes as proof that an own message came back, sent at `sent` in the present view.
-  func prove(_ sent: Instant) { keeper?.feed(.rotation(passed: sent)) }
+  /// Takes as proof that a token or an own message came back, sent at `sent` in the present view.
+  func prove(_ sent: Instant) {
+    keeper?.feed(.rotation(passed: sent))
+    guard isMute, keeper?.machine.isLive(at: BootClock.now) == true else { return }
+    isMute = false
+    feed(.sendable)
+  }
 
   /// Gives back what was wished for and has not been sent to the kernel.
   func recall() { keeper?.feed(.recall) }
