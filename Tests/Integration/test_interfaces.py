@@ -263,6 +263,33 @@ class Clients(ClusterTest):
         cluster = self.form_deaf()
         self.assertGreater(self.gap(cluster), 1.5)
 
+    def test_a_client_of_ipv6_that_takes_no_announcement_is_told(self) -> None:
+        vip = "fd77::101/128"
+        cluster = self.form(
+            nodes=3, virtual_interfaces=[[vip], [VIP]], statements=["Arp-Cache = 1s", "Notify Arp-Cache"]
+        )
+        for number, host in enumerate([*cluster.network.hosts.values()], start=1):
+            host.run("ip", "address", "add", f"fd77::{number}/64", "dev", "eth0", "nodad")
+        rule = "type filter hook input priority 0; icmpv6 type nd-neighbor-advert ip6 daddr ff02::1 drop;"
+        cluster.client.run("nft", f"table ip6 deaf {{ chain input {{ {rule} }}; }}")
+        cluster.client.run("ping", "-6", "-c", "1", "-W", "5", "fd77::101")
+
+        def place() -> str:
+            return cluster.client.run("ip", "-6", "neighbour", "show", "fd77::101")
+
+        old = self.owner(vip)
+        self.assertIn(cluster.nodes[old].host.mac, place())
+        time.sleep(2.5)  # until all members have been told of the client
+        cluster.network.cut_link(old)
+
+        def moved() -> list[str]:
+            cluster.observe()
+            holder = cluster.holder(vip)
+            mac = cluster.nodes[holder].host.mac if holder else "nobody"
+            return [] if holder != old and mac in place() else [f"{holder}: {place()}"]
+
+        cluster.wait_for("the client at the new holder", moved, seconds=2)
+
     def test_a_configured_host_is_told(self) -> None:
         cluster = self.cluster = self.form(
             nodes=2, vips=2, statements=["Notify { eth0:10.77.0.254/32 Ping }"]
