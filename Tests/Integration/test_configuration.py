@@ -108,7 +108,7 @@ class BadConfigurations(unittest.TestCase):
         self.addCleanup(key.unlink, missing_ok=True)
         config = self.written(self.good.replace("Key = none", f"Key = {key}"))
         for content, mode, words in (
-            (None, 0, "No such file"),
+            (None, 0, f"No such file or directory (ENOENT); copy it from another machine of the cluster, or make it: spreadctl keygen {key}"),
             ("nonsense\n", 0o600, f"{key}:1:1: "),
             ("nonsense\n", 0o644, "mode 0600"),
         ):

@@ -20,7 +20,11 @@ package enum KeyLoading {
     do throws(SystemError) {
       text = try SmallFile.readSecret(path, limit: KeyFile.longestText)
     } catch {
-      throw Failure(text: "cannot use the key file: \(error)")
+      let hint =
+        error.errno.name == "ENOENT"
+        ? "; copy it from another machine of the cluster, or make it: spreadctl keygen \(path)"
+        : ""
+      throw Failure(text: "cannot use the key file: \(error)\(hint)")
     }
     let keys: [ClusterKey]
     do throws(Diagnostics) {
