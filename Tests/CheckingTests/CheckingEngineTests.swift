@@ -221,7 +221,8 @@ struct HTTPExchangeTests {
   @Test(
     "Anything else is no answer",
     arguments: [
-      "SSH-2.0-OpenSSH\r\n", "RTSP/1.1 200 OK\r\n", "HTTP/2 200\r\n", "HTTP/1.1 20\r\n", "HTTP/1.1 2000\r\n", "\r\n",
+      "SSH-2.0-OpenSSH\r\n", "RTSP/1.1 200 OK\r\n", "HTTP/2 200\r\n", "HTTP/1.1 20\r\n",
+      "HTTP/1.1 2000\r\n", "\r\n",
       "HTTP/1.1200 OK\r\n", "HTTP/1.x 200 OK\r\n", "HTTP/1.1 2x0 OK\r\n",
       String(repeating: "x", count: 2_000),
     ]
