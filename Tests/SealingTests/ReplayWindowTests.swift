@@ -49,4 +49,19 @@ struct ReplayWindowTests {
       }
     }
   }
+
+  @Test(
+    "Above a counter up to which all were taken everything is fresh, in any order",
+    arguments: [0, 63, 64, 5_000]
+  )
+  func upTo(counter: UInt64) {
+    var window = ReplayWindow(upTo: counter)
+    for old in 0...counter { #expect(!window.isFresh(old)) }
+    for new in [counter + 700, counter + 1, counter + 64, counter + 2, counter + 699] {
+      #expect(window.isFresh(new), "\(new)")
+      window.take(new)
+      #expect(!window.isFresh(new))
+    }
+    for old in 0...counter { #expect(!window.isFresh(old)) }
+  }
 }

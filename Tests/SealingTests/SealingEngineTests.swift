@@ -152,6 +152,28 @@ struct SealingEngineTests {
     #expect(wire.hosts["b"]?.accepted.isEmpty == true)
   }
 
+  @Test("What a live boot had sealed before it proved itself is not accepted after a restart here")
+  func replayOfALiveBoot() throws {
+    var wire = try pair()
+    for _ in 0..<5 { try wire.beacon(from: "a", to: "b") }
+    let old = wire.recorded
+    wire.start("b", among: both)
+    // The first is not believed yet, and has the boot proved.
+    for _ in 0..<3 {
+      wire.now += .milliseconds(10)
+      try wire.beacon(from: "a", to: "b")
+    }
+    let accepted = wire.hosts["b"]?.accepted.count
+    #expect((accepted ?? 0) > 0)
+    for datagram in old {
+      wire.now += .milliseconds(10)
+      try wire.deliver(datagram, to: "b")
+    }
+    #expect(wire.hosts["b"]?.accepted.count == accepted)
+    try wire.beacon(from: "a", to: "b")
+    #expect(wire.hosts["b"]?.accepted.count == (accepted ?? 0) + 1)
+  }
+
   @Test("Nothing of an earlier boot is accepted after a restart of the sender")
   func replayAfterSenderRestart() throws {
     var wire = try pair()

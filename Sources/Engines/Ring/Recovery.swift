@@ -84,7 +84,9 @@ extension RingEngine.Recovery {
         guard let past = entry.past, past.ring == home.id, home.members.contains(entry.node)
         else { continue }
         members = members.inserting(entry.node)
-        obligations = obligations.union(past.obligations).inserting(entry.node)
+        // Others than members of that ring have sent nothing in it.
+        obligations = obligations.union(past.obligations.intersection(home.members))
+          .inserting(entry.node)
         aru = min(aru, past.aru)
         delivered = max(delivered, past.delivered)
         highest = max(highest, past.highest)

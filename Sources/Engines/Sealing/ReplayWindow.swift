@@ -17,6 +17,14 @@ package struct ReplayWindow: Sendable, Equatable {
 
   package init() {}
 
+  /// A window in which the counter, and all below it, have been taken.
+  package init(upTo counter: UInt64) {
+    (highest, started) = (counter, true)
+    bits = [UInt64](repeating: .max, count: Self.words)
+    // What follows in the same word has not.
+    bits[Self.word(counter)] = Self.bit(counter) | (Self.bit(counter) - 1)
+  }
+
   /// Whether the counter was not taken before and is not too old to tell.
   package func isFresh(_ counter: UInt64) -> Bool {
     guard started, counter <= highest else { return true }

@@ -184,6 +184,10 @@ package struct SealingEngine: StateMachine {
     into effects: inout EffectQueue<Effect>
   ) {
     if sealed.header.kind == .challenge {
+      if let index = believed.firstIndex(where: { $0.boot == sealed.header.boot }) {
+        guard believed[index].window.isFresh(sealed.header.counter) else { return drop(.replayed) }
+        believed[index].window.take(sealed.header.counter)
+      }
       guard let challenge = try? Challenge(decoding: body),
         challenge.sender != settings.me, settings.configured.contains(challenge.sender)
       else { return drop(.malformed) }
@@ -292,9 +296,9 @@ package struct SealingEngine: StateMachine {
     asked.remove(at: index)
     let before = believed.firstIndex { $0.node == answer.sender }
     let instead = before.map { believed.remove(at: $0).boot }
-    var entry = Believed(node: answer.sender, boot: answer.boot)
-    entry.window.take(sealed.header.counter)
-    believed.append(entry)
+    // What was sealed before the answer may be a recording: none of it was judged here.
+    let window = ReplayWindow(upTo: sealed.header.counter)
+    believed.append(Believed(node: answer.sender, boot: answer.boot, window: window))
     effects.append(.believed(answer.sender, boot: answer.boot, instead: instead))
   }
 
