@@ -53,6 +53,11 @@ extension Forger {
     names.randomElement(using: &random) ?? "a"
   }
 
+  /// As many as a message may name, and nobody knows.
+  private static let strangers = Roster(
+    (0..<WireLimits.members).compactMap { NodeID(text: "stranger-\($0)") }
+  )
+
   private func roster(_ random: inout SplitMix64) -> Roster {
     Roster(names.filter { _ in Bool.random(using: &random) })
   }
@@ -109,7 +114,7 @@ extension Forger {
       delivered: UInt64.random(in: 0...aru, using: &random),
       highest: raised(aru, &random),
       received: Bool.random(using: &random) ? token.ring : nil,
-      obligations: roster(&random),
+      obligations: Int.random(in: 0..<4, using: &random) == 0 ? Self.strangers : roster(&random),
       configuration: past?.configuration ?? 0
     )
     if Int.random(in: 0..<4, using: &random) == 0 { token.known = known(token.known, &random) }
