@@ -212,6 +212,55 @@ struct HostileTests {
     #expect(cluster["n2"].engine.statistics.rebroadcasts == 0, "what it discarded all hold")
   }
 
+  /// So many strangers.
+  private func strangers(_ letter: String, _ count: Int) -> Roster {
+    Roster((0..<count).compactMap { NodeID(text: "\(letter)\(1_000 + $0)") })
+  }
+
+  @Test("Obligations to strangers bind nobody, and do not grow beyond what can be told")
+  func forgedObligations() {
+    var cluster = Cluster(["n1", "n2", "n3", "n4"])
+    cluster.start(cluster.roster)
+    cluster.advance(.seconds(1))
+    let home = cluster["n1"].engine.ring?.sequence ?? 0
+    let forged = ["n1": strangers("x", 128), "n3": strangers("y", 128)] as [NodeID: Roster]
+    // Each is told lies of the others, and sees its own past as it is.
+    cluster.forges = { _, to, packet in
+      guard case .commitToken(var token) = packet else { return packet }
+      for (index, entry) in token.members.enumerated() {
+        guard let past = entry.past, let lie = forged[entry.node] else { continue }
+        token.members[index].past = CommitToken.Past(
+          ring: past.ring,
+          aru: past.aru,
+          delivered: past.delivered,
+          highest: past.highest,
+          received: past.received,
+          obligations: to == entry.node ? [entry.node] : lie,
+          configuration: past.configuration
+        )
+      }
+      return .commitToken(token)
+    }
+    // They come as far as to promise; then the attempt fails, and they say what they promised.
+    cluster.loses = { _, _, packet in
+      guard case .token(let token) = packet else { return false }
+      return token.ring.sequence > home && token.hop >= 7
+    }
+    cluster.crash("n4")
+    cluster.advance(.milliseconds(450))
+    cluster.forges = { _, _, packet in packet }
+    cluster.advance(.milliseconds(250))
+    cluster.loses = { _, _, _ in false }
+    cluster.advance(.seconds(2))
+    var told = Roster.empty
+    for case .commitToken(let token) in cluster["n2"].sent {
+      let own = token.members.first { $0.node == "n2" }
+      told = told.union(own?.past?.obligations ?? .empty)
+    }
+    #expect(told == ["n1", "n2", "n3"])
+    #expect(cluster.isRing(["n1", "n2", "n3"]))
+  }
+
   @Test("A backlog that nobody has does not keep members in Recovery")
   func forgedBacklog() {
     var cluster = Cluster(["n1", "n2", "n3"])

@@ -84,9 +84,9 @@ extension RingEngine.Recovery {
         guard let past = entry.past, past.ring == home.id, home.members.contains(entry.node)
         else { continue }
         members = members.inserting(entry.node)
-        // Others than members of that ring have sent nothing in it.
-        obligations = obligations.union(past.obligations.intersection(home.members))
-          .inserting(entry.node)
+        // Nobody is bound to strangers, and a set of more than all members could not be told.
+        let bound = past.obligations.intersection(home.members)
+        obligations = obligations.union(bound).inserting(entry.node)
         aru = min(aru, past.aru)
         delivered = max(delivered, past.delivered)
         highest = max(highest, past.highest)
