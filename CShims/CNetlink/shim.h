@@ -35,6 +35,8 @@ static const uint32_t wack_address_no_prefix_route = IFA_F_NOPREFIXROUTE;
 static const uint16_t wack_neighbor_known =
     NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT;
 
+static const uint16_t wack_neighbor_permanent = NUD_PERMANENT;
+
 // One change of one address; all numbers in host order.
 struct wack_address_change {
   int remove;

@@ -99,7 +99,12 @@ import Testing
     var driver = engine { $0.audiences = [.knownHosts(ping: true)] }
     driver.feed(.members(["b"]))
     driver.feed(question(from: 9, client))
-    driver.feed(.neighbors([Neighbor(.v4(host(8)), at: MACAddress(0x0200_0000_0008))], on: eth0))
+    driver.feed(
+      .neighbors(
+        [.init(Neighbor(.v4(host(8)), at: MACAddress(0x0200_0000_0008)), ago: .zero)],
+        on: eth0
+      )
+    )
     let elsewhere = MACAddress(0x0200_0000_0007)
     let told = AnnouncementsEngine.Sighting(
       Neighbor(.v4(host(7)), at: elsewhere),
@@ -230,5 +235,91 @@ import Testing
         known.framed(to: client, from: hardware).encoded(),
       ]
     )
+  }
+
+  @Test("A refresh is an announcement to everybody, and nothing else")
+  func refresh() {
+    var driver = engine {
+      ($0.refresh, $0.probes) = (.seconds(10), true)
+      $0.audiences = [.network(network("10.0.0.9", 32), interface: nil, throttle: nil, ping: false)]
+    }
+    driver.feed(.announce(vif("10.0.0.101")))
+    driver.run(until: .seconds(3))
+    #expect(targeted(driver).count == 4, "two probes and two questions")
+    driver.run(until: .seconds(60))
+    #expect(targeted(driver).count == 4)
+    #expect(driver.frames.count > 8)
+  }
+
+  @Test("However late a frame of a series or a round goes out, it is made good when it could not")
+  func unsentLater() {
+    var driver = engine {
+      ($0.framesPerSecond, $0.burst) = (10, 1)
+      $0.audiences = [.network(network("10.0.0.9", 32), interface: nil, throttle: nil, ping: false)]
+    }
+    driver.feed(.announce(vif("10.0.0.101")))
+    // The two announcements go out 100 ms apart, and then the question.
+    driver.run(until: .milliseconds(200))
+    #expect(driver.frames.count == 3)
+    driver.feed(.unsent)
+    driver.run(until: .milliseconds(900))
+    #expect(driver.frames.count == 3)
+    driver.feed(.sendable)
+    driver.run(until: .milliseconds(1_500))
+    #expect(driver.frames.count == 6)
+    #expect(targeted(driver).count == 2)
+  }
+
+  @Test("Rounds take turns, and end with a reload that wants none")
+  func turns() {
+    var driver = engine {
+      ($0.framesPerSecond, $0.burst) = (100, 1)
+      $0.managed = [vif("10.0.0.101"), vif("10.0.0.102")]
+      $0.audiences = [.network(network("10.0.0.0", 25), interface: nil, throttle: nil, ping: false)]
+    }
+    driver.feed(.announce(vif("10.0.0.101")))
+    driver.feed(.announce(vif("10.0.0.102")))
+    driver.run(until: .milliseconds(140))
+    let senders = driver.frames.suffix(10).compactMap { frame in
+      (try? EthernetFrame(decoding: frame[...])).flatMap { try? ARPPacket(decoding: $0.payload) }?
+        .sender
+    }
+    #expect(Set(senders).count == 2)
+    #expect(zip(senders, senders.dropFirst()).allSatisfy { $0 != $1 })
+    var settings = AnnouncementsEngine.Settings()
+    settings.offsets = [.zero, .seconds(2)]
+    driver.feed(.reconfigure(settings))
+    let before = driver.frames.count
+    driver.run(until: .milliseconds(1_900))
+    #expect(driver.frames.count == before)
+  }
+
+  @Test("Other interfaces of this machine are no strangers, and alone nobody can tell who is one")
+  func ownInterfaces() {
+    func claim(_ driver: inout Driver, by place: MACAddress) {
+      for _ in 0..<3 {
+        driver.now += .seconds(1)
+        let frame = ARPPacket.gratuitousReply(for: vip, at: place).framed().encoded()
+        driver.feed(.received(frame, on: eth0))
+      }
+    }
+    var driver = engine()
+    claim(&driver, by: stranger)
+    #expect(driver.conflicts.isEmpty, "alone, and it is not held here")
+    let second = MACAddress(0x0200_0000_1A01)
+    driver.feed(.station([hardware, second]))
+    driver.feed(.announce(vif("10.0.0.101")))
+    claim(&driver, by: second)
+    #expect(driver.conflicts.isEmpty)
+    driver.feed(.members(["b"]))
+    driver.run(until: driver.now.sinceBoot + .seconds(2))
+    #expect(driver.told.last?.hardware == [hardware, second])
+    claim(&driver, by: stranger)
+    #expect(driver.conflicts.count == 1 && driver.engine.conflicts.count == 1)
+    driver.run(until: driver.now.sinceBoot + .seconds(61))
+    #expect(driver.engine.conflicts.isEmpty, "it is silent")
+    claim(&driver, by: stranger)
+    driver.feed(.told("b", hardware: [stranger], hosts: []))
+    #expect(driver.engine.conflicts.isEmpty, "it was a member")
   }
 }

@@ -18,11 +18,13 @@ package struct AnnouncementsEngine: StateMachine {
   private var watch = ConflictWatch()
   /// In ascending order of interface.
   private var hardware: [Hardware] = []
+  /// The hardware addresses of all interfaces of this machine.
+  private var station: [MACAddress] = []
   private var members = MemberHardware()
   private var known = KnownHosts()
   /// When frames were handed out last.
   private var injectedAt = Instant.boot
-  /// Since when frames do not go out.
+  /// Since when frames do not go out; no host is told by itself until they do.
   private var unsentSince: Instant?
   /// When the other members are told; `nil` while there are none.
   private var tellAt: Instant?
@@ -30,6 +32,8 @@ package struct AnnouncementsEngine: StateMachine {
   private var queue: [Queued] = []
   /// Hosts that are told each by itself, when nothing is in the queue.
   private var rounds: [Round] = []
+  /// The round whose turn it is.
+  private var turn = 0
   /// When a frame may be sent so that the long-run rate holds; earlier by the burst in practice.
   private var paced = Instant.boot
 
@@ -41,6 +45,8 @@ package struct AnnouncementsEngine: StateMachine {
     var step = 0
     /// When it was announced last.
     var last: Instant
+    /// When a frame of it was handed out last.
+    var injectedAt = Instant.boot
   }
 
   private struct Hardware: Sendable, Equatable {
@@ -69,9 +75,12 @@ package struct AnnouncementsEngine: StateMachine {
     var deadlines = series.compactMap(deadline)
     if !queue.isEmpty {
       deadlines.append(sendable)
-    } else if let next = rounds.lazy.map(\.notBefore).min() {
+    } else if unsentSince == nil,
+      let next = rounds.lazy.filter(isSendable).map(\.notBefore).min()
+    {
       deadlines.append(max(next, sendable))
     }
+    if let deadline = watch.deadline { deadlines.append(deadline) }
     if let tellAt { deadlines.append(tellAt) }
     return deadlines.min()
   }
@@ -105,14 +114,26 @@ package struct AnnouncementsEngine: StateMachine {
     case .sendable:
       guard let since = unsentSince else { break }
       unsentSince = nil
-      for index in series.indices where series[index].last >= since { enqueue(series[index].vif) }
-    case .neighbors(let neighbors, let interface):
-      for neighbor in neighbors { see(neighbor, .zero, on: interface, at: now) }
+      for index in series.indices where series[index].injectedAt >= since {
+        let vif = series[index].vif
+        enqueue(vif)
+        rounds.removeAll { $0.vif == vif.id }
+        begin(vif, at: now)
+      }
+    case .station(let addresses):
+      station = addresses.filter(\.isOneStation)
+      hasten(to: now + Self.tellingDelay)
+    case .neighbors(let sightings, let interface):
+      known.expire(at: now)
+      for sighting in sightings.prefix(KnownHosts.most) {
+        see(sighting.neighbor, sighting.age, on: interface, at: now)
+      }
     case .members(let nodes):
       members.nodes = nodes
       tellAt = nodes.isEmpty ? nil : now + Self.tellingDelay
     case .told(let node, let hardware, let hosts):
       members.learn(hardware, of: node)
+      watch.forget(hardware: hardware)
       for host in hosts where isLearning {
         known.see(host.neighbor, host.age, here: false, at: now)
       }
@@ -124,6 +145,7 @@ package struct AnnouncementsEngine: StateMachine {
   }
 
   private mutating func reconfigure(_ settings: Settings, at now: Instant) {
+    if self.settings.audiences != settings.audiences { rounds.removeAll() }
     self.settings = settings
     if !isLearning { known.forgetAll() }
     hasten(to: now + max(settings.sharing, Self.tellingDelay))
@@ -139,7 +161,7 @@ package struct AnnouncementsEngine: StateMachine {
     for index in series.indices {
       // Steps that a late loop missed are not made up for.
       var due = false
-      let first = series[index].step == 0
+      let step = series[index].step
       while let deadline = deadline(of: series[index]), deadline <= now {
         series[index].step = min(series[index].step + 1, settings.offsets.count)
         series[index].last = now
@@ -148,11 +170,12 @@ package struct AnnouncementsEngine: StateMachine {
       guard due else { continue }
       enqueue(series[index].vif)
       // Once at the beginning and once at the end.
-      if first || series[index].step == settings.offsets.count {
+      if step != series[index].step, step == 0 || series[index].step == settings.offsets.count {
         if settings.probes { probe(series[index].vif) }
         begin(series[index].vif, at: now)
       }
     }
+    watch.expire(at: now)
     tell(at: now, into: &effects)
     send(at: now, into: &effects)
   }
@@ -199,14 +222,17 @@ package struct AnnouncementsEngine: StateMachine {
   ) {
     let isHeld = series.contains { $0.vif.id == vif.id }
     // Until all members have told where they are, one of them may be who speaks.
-    guard settings.conflicts != .ignore, isHeld || members.areAllKnown else { return }
+    guard settings.conflicts != .ignore, isHeld || members.areAllKnown,
+      claim.hardware.isOneStation
+    else { return }
     let verdict = watch.hear(claim.address, at: claim.hardware, now: now)
     if verdict.isTold { effects.append(.conflict(vif.id, claim.address, claim.hardware)) }
     if verdict.isDefended, isHeld, settings.conflicts == .defend { enqueue(vif) }
   }
 
   private func isOurs(_ address: MACAddress) -> Bool {
-    hardware.contains { $0.address == address } || members.have(address)
+    hardware.contains { $0.address == address } || station.contains(address)
+      || members.have(address)
   }
 
   /// The VIF that has the address on an interface.
@@ -244,7 +270,9 @@ package struct AnnouncementsEngine: StateMachine {
     guard let at = tellAt, at <= now else { return }
     tellAt = now + max(settings.sharing, Self.tellingDelay)
     known.expire(at: now)
-    effects.append(.tell(hardware: hardware.map(\.address), hosts: known.told(at: now)))
+    let own = hardware.map(\.address)
+    let all = own + station.filter { !own.contains($0) }
+    effects.append(.tell(hardware: all, hosts: known.told(at: now)))
   }
 
   // MARK: Sending
@@ -304,7 +332,7 @@ package struct AnnouncementsEngine: StateMachine {
     while sent < queue.count, sendable <= now {
       if let frame = frame(queue[sent]) {
         effects.append(.inject(frame, on: queue[sent].address.interface))
-        injectedAt = now
+        noteInjected(of: queue[sent].vif, at: now)
         paced = max(paced, now) + interval
       }
       sent += 1
@@ -313,28 +341,38 @@ package struct AnnouncementsEngine: StateMachine {
     if queue.isEmpty { sendRounds(at: now, into: &effects) }
   }
 
+  private mutating func noteInjected(of vif: VIFID, at now: Instant) {
+    injectedAt = now
+    let index = position(of: vif)
+    if index < series.count, series[index].vif.id == vif { series[index].injectedAt = now }
+  }
+
+  /// Whether frames of the round have a hardware address to come from.
+  private func isSendable(_ round: Round) -> Bool {
+    hardware.contains { $0.interface == round.address.interface }
+  }
+
   /// Tells one host of each round after the other, as far as pace and throttles allow.
   private mutating func sendRounds(at now: Instant, into effects: inout EffectQueue<Effect>) {
-    var isDone = false
-    while !isDone {
-      isDone = true
-      var index = 0
-      while index < rounds.count, sendable <= now {
-        guard rounds[index].notBefore <= now else {
-          index += 1
-          continue
-        }
-        guard let host = rounds[index].next(at: now) else {
-          rounds.remove(at: index)
-          continue
-        }
-        for frame in frames(to: host, in: rounds[index]) {
-          effects.append(.inject(frame, on: rounds[index].address.interface))
-          paced = max(paced, now) + interval
-        }
-        isDone = false
-        index += 1
+    guard unsentSince == nil else { return }
+    // Where it stopped before, so that no round waits for the end of another.
+    var idle = 0
+    while idle < rounds.count, sendable <= now {
+      if turn >= rounds.count { turn = 0 }
+      guard rounds[turn].notBefore <= now, isSendable(rounds[turn]) else {
+        (turn, idle) = (turn + 1, idle + 1)
+        continue
       }
+      guard let host = rounds[turn].next(at: now) else {
+        rounds.remove(at: turn)
+        continue
+      }
+      for frame in frames(to: host, in: rounds[turn]) {
+        effects.append(.inject(frame, on: rounds[turn].address.interface))
+        noteInjected(of: rounds[turn].vif, at: now)
+        paced = max(paced, now) + interval
+      }
+      (turn, idle) = (turn + 1, 0)
     }
   }
 

@@ -66,6 +66,19 @@ struct ConflictWatch: Sendable, Equatable {
     return verdict
   }
 
+  /// When the next claim is forgotten; `nil` if none is remembered.
+  var deadline: Instant? { entries.lazy.map { $0.last + Self.memory }.min() }
+
+  /// Forgets claims that have not been repeated.
+  mutating func expire(at now: Instant) {
+    entries.removeAll { now - $0.last >= Self.memory }
+  }
+
+  /// Forgets what was claimed by what has turned out to be no stranger.
+  mutating func forget(hardware: [MACAddress]) {
+    entries.removeAll { hardware.contains($0.hardware) }
+  }
+
   /// Forgets what was claimed of addresses that are not announced any more.
   mutating func forget(_ addresses: [IPAddress]) {
     entries.removeAll { addresses.contains($0.address) }

@@ -12,14 +12,16 @@ extension AnnouncementsEngine {
     case cancel(VIFID)
     /// The hardware address of an own interface; `nil` when it has none.
     case hardware(InterfaceName, MACAddress?)
+    /// The hardware addresses of all interfaces of this machine, whether VIFs use them or not.
+    case station([MACAddress])
     /// A frame with ARP or neighbour discovery arrived, our own included.
     case received([UInt8], on: InterfaceName)
     /// A frame did not go out, for nothing proves for now that this node may speak for its VIFs.
     case unsent
     /// Frames go out again: what was not sent is made good.
     case sendable
-    /// Hosts of an interface that the kernel knows.
-    case neighbors([Neighbor], on: InterfaceName)
+    /// Hosts of an interface that the kernel knows, and how long ago each was confirmed.
+    case neighbors([Sighting], on: InterfaceName)
     /// The other nodes of the present view; none outside the group.
     case members([NodeID])
     /// Another member told its own hardware addresses, and which hosts it has seen.

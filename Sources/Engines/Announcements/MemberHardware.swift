@@ -37,6 +37,7 @@ struct MemberHardware: Sendable, Equatable {
 
   /// Whether each member of the view has told.
   var areAllKnown: Bool {
-    nodes.allSatisfy { node in entries.contains { $0.node == node } }
+    // Outside the group nothing is known of who else may hold an address.
+    !nodes.isEmpty && nodes.allSatisfy { node in entries.contains { $0.node == node } }
   }
 }

@@ -42,8 +42,10 @@ extension FailoverNodeEngine {
     case unsent
     /// Such frames go out again.
     case sendable
-    /// Hosts of an interface that the kernel knows.
-    case neighbors([Neighbor], on: InterfaceName)
+    /// The hardware addresses of all interfaces of this machine.
+    case station([MACAddress])
+    /// Hosts of an interface that the kernel knows, and how long ago each was confirmed.
+    case neighbors([AnnouncementsEngine.Sighting], on: InterfaceName)
     /// The cluster's keys were read again; without effect where the backend is not shared.
     case seal(PayloadSeal?)
     /// How neighbours are told of addresses from now on.
@@ -68,7 +70,7 @@ extension FailoverNodeEngine {
     case keep(drained: Bool)
     /// An own message that was sent at this instant came back in the present view.
     case proven(Instant)
-    /// A stranger claims an address of a VIF that stands here, and goes on doing so.
+    /// A stranger claims an address of a VIF, and goes on doing so.
     case conflict(VIFID, IPAddress, MACAddress)
     /// A payload from that sender was dropped, for the first time in this view for that reason.
     case dropped(PayloadReport)

@@ -17,8 +17,8 @@ package struct FailoverNodeEngine: StateMachine {
   private var authentication: Authentication?
   private let group: GroupName
   private var me: MemberID?
-  /// The other nodes of the present view, in ascending order.
-  private var others: [NodeID] = []
+  /// The other members of the present view.
+  private var others: [MemberID] = []
   // Empty between events; kept for their storage.
   private var decided = EffectQueue<FailoverEngine.Effect>()
   private var announced = EffectQueue<AnnouncementsEngine.Effect>()
@@ -85,6 +85,7 @@ package struct FailoverNodeEngine: StateMachine {
     case .obituary(let node): failover.handle(.obituary(node), at: now, into: &decided)
     case .unsent: announce(.unsent, at: now, into: &effects)
     case .sendable: announce(.sendable, at: now, into: &effects)
+    case .station(let addresses): announce(.station(addresses), at: now, into: &effects)
     case .neighbors(let neighbors, let interface):
       announce(.neighbors(neighbors, on: interface), at: now, into: &effects)
     case .seal(let seal): authentication?.change(to: seal)
@@ -124,11 +125,11 @@ package struct FailoverNodeEngine: StateMachine {
       me = member
       others = []
     case .view(let view) where view.group == group:
-      others = Set(view.members.filter { $0 != me }.map(\.node)).sorted()
+      others = view.members.filter { $0 != me }
     case .left, .disconnected: others = []
     case .view, .message, .transitional, .liveness: return
     }
-    announce(.members(others), at: now, into: &effects)
+    announce(.members(Set(others.map(\.node)).sorted()), at: now, into: &effects)
   }
 
   /// Takes what another member told of itself and of the hosts it has seen.
@@ -137,7 +138,7 @@ package struct FailoverNodeEngine: StateMachine {
     at now: Instant,
     into effects: inout EffectQueue<Effect>
   ) {
-    guard others.contains(message.sender.node),
+    guard others.contains(message.sender),
       let report = try? NeighborsReport(decoding: message.payload)
     else { return }
     let hosts = report.hosts.map {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Addresses
+import Announcements
 import Capture
 import Configuration
 import Failover
@@ -36,6 +37,8 @@ final class Hands {
   private var own: OwnAddress?
   /// Whether frames were not sent, for nothing proved that this node may, and nothing has since.
   private var isMute = false
+  /// The hardware addresses of all interfaces, as they were told last.
+  private var station: [MACAddress] = []
   /// How often the kernel is asked which hosts it knows; `nil` where nobody wants to know.
   private var asking: Duration?
   private var askAt: Instant?
@@ -76,7 +79,7 @@ final class Hands {
     let wantsHosts = !configuration.notifications.isEmpty
     if asking == nil, wantsHosts { askAt = BootClock.now }
     asking = wantsHosts ? configuration.arpCache : nil
-    if asking == nil { askAt = nil }
+    askAt = asking.flatMap { interval in askAt.map { min($0, BootClock.now + interval) } }
     isCapturing = wantsHosts || configuration.interfaces.conflict != .ignore
     for name in used {
       listen(on: name, isThere: links.values.first { $0.name == name }?.isUp ?? false)
@@ -228,6 +231,7 @@ final class Hands {
         log.notice("\(own.address) stands on this machine again")
       }
     }
+    defer { tellStation() }
     switch event {
     case .snapshot(let all, let addresses):
       links = Dictionary(all.map { ($0.index, $0) }) { $1 }
@@ -249,12 +253,22 @@ final class Hands {
       if let gone = managed(prefix, on: index) { keeper?.feed(.vanished(gone)) }
     case .neighbors(let all):
       for name in used {
-        let found = all.filter { links[$0.index]?.name == name }.map(\.neighbor)
+        let found = all.filter { links[$0.index]?.name == name }.map {
+          AnnouncementsEngine.Sighting($0.neighbor, ago: .seconds(Int64($0.age)))
+        }
         if !found.isEmpty { feed(.neighbors(found, on: name)) }
       }
     case .unknown(let error):
       log.error("cannot learn the state of the interfaces, trying again: \(error)")
     }
+  }
+
+  /// Tells of all hardware addresses of this machine, when they have changed.
+  private func tellStation() {
+    let addresses = Set(links.values.compactMap(\.mac)).sorted()
+    guard addresses != station else { return }
+    station = addresses
+    feed(.station(addresses))
   }
 
   /// An address as VIFs name it; `nil` on an interface that none uses.

@@ -99,9 +99,17 @@ struct RouteMessage {
       let hardware = attribute(NDA_LLADDR, after: size)
         .flatMap({ MACAddress(octets: $0) })
     else { return nil }
+    let cache = attribute(NDA_CACHEINFO, after: size)
+      .flatMap {
+        $0.count >= MemoryLayout<nda_cacheinfo>.size
+          ? $0.loadUnaligned(as: nda_cacheinfo.self) : nil
+      }
+    let isPermanent = info.ndm_state & wack_neighbor_permanent != 0
+    let ticks = isPermanent ? 0 : cache?.ndm_confirmed ?? 0
     return NetworkNeighbor(
       index: UInt32(bitPattern: info.ndm_ifindex),
-      neighbor: Neighbor(address, at: hardware)
+      neighbor: Neighbor(address, at: hardware),
+      age: ticks / UInt32(max(1, sysconf(Int32(_SC_CLK_TCK))))
     )
   }
 

@@ -45,6 +45,8 @@ package struct NetworkAddress: Sendable, Equatable {
 package struct NetworkNeighbor: Sendable, Equatable {
   package let index: UInt32
   package let neighbor: Neighbor
+  /// How long ago the kernel heard from it, in seconds.
+  package let age: UInt32
 }
 
 /// Something about links or addresses that the kernel reported.
