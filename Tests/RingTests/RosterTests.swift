@@ -87,6 +87,13 @@ struct RosterTests {
     cluster.start(["c"])
     let time = cluster.advance(atMost: .seconds(2)) { $0.isRing(["a", "b"]) }
     #expect(time.map { $0 < .milliseconds(400) } == true)
+    // Nobody waits until it falls silent: who meets it first finds that it is another one now.
+    let isFound = (["a", "b"] as [NodeID]).contains { node in
+      cluster[node].notes.contains { note in
+        if case .excluded("c", because: .rosterDiffers) = note { true } else { false }
+      }
+    }
+    #expect(isFound)
     cluster.advance(.seconds(2))
     #expect(cluster.isRing(["a", "b"]))
     #expect(cluster.isRing(["c"]))
