@@ -128,6 +128,41 @@ extension PaperTests {
     }
   }
 
+  @Test("Ring.Flow: the window halves while much is sent again, and grows in clean rotations")
+  func adaptiveWindow() {
+    let names: Roster = ["a", "b", "c"]
+    var cluster = Cluster(names)
+    cluster.start(names)
+    cluster.advance(.milliseconds(300))
+    #expect(cluster.isRing(names))
+    let limit = cluster["a"].engine.statistics.window
+    #expect(limit >= 64)
+    var sent = 0
+    cluster.loses = { _, to, packet in
+      guard case .data = packet, to == "b" else { return false }
+      sent += 1
+      return sent % 4 == 0
+    }
+    for _ in 0..<600 { cluster.submit(bytes: [UInt8](repeating: 1, count: 1_300), at: "a") }
+    cluster.advance(.milliseconds(100))
+    #expect(names.nodes.contains { cluster[$0].engine.statistics.retransmissions > 10 })
+    cluster.loses = { _, _, _ in false }
+    // What is still missing is sent again; from then on rotations are clean.
+    _ = cluster.advance(atMost: .seconds(2)) { delivered($0, from: "a") == 600 }
+    cluster.advance(.milliseconds(100))
+    let (low, tokens) = (
+      cluster["a"].engine.statistics.window, cluster["a"].engine.statistics.tokens
+    )
+    #expect(low < limit / 2)
+    cluster.advance(.milliseconds(600))
+    let statistics = cluster["a"].engine.statistics
+    let rotations = Int(statistics.tokens - tokens)
+    #expect(rotations > 5 && low + rotations < limit)
+    #expect(statistics.window == low + rotations)
+    cluster.advance(.seconds(30))
+    #expect(cluster["a"].engine.statistics.window == limit)
+  }
+
   @Test("Ring.Flow: nobody is starved where more members send than the window has packets")
   func manySenders() {
     let names: Roster = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"]
