@@ -249,22 +249,4 @@ extension PaperTests {
     #expect(cluster.isRing(["a", "b"]))
     #expect(notes(cluster) == before)
   }
-
-  @Test(
-    "Commit.Id: storage that never answers is waited for once, and then every ring forms",
-    arguments: [("fast", 1), ("fast", 3), ("lan", 5), ("lan", 7)]
-  )
-  func deadStorage(profile: String, count: Int) {
-    let names: [NodeID] = ["a", "b", "c", "d", "e", "f", "g"]
-    let members = Roster(names.prefix(count))
-    var cluster = Cluster(members, timers: profile == "fast" ? .fast : .lan)
-    cluster.storeDelay = .seconds(1_000)
-    cluster.start(members)
-    cluster.advance(.seconds(3))
-    #expect(cluster.isRing(members))
-    let configurations = cluster["a"].engine.statistics.configurations
-    cluster.advance(.seconds(20))
-    #expect(cluster.isRing(members))
-    #expect(cluster["a"].engine.statistics.configurations == configurations)
-  }
 }

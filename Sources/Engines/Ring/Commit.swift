@@ -17,10 +17,7 @@ extension RingEngine {
     private var repeatAt: Instant
     private var lossAt: Instant
 
-    /// How long commit tokens wait for a ring sequence to be stored, counted from when storage was asked.
-    ///
-    /// Members wait one after the other, and a commit token may be lost before: storage that does not
-    /// answer is waited for once, not at every attempt.
+    /// How long the commit token waits for its ring sequence to be stored.
     static let storagePatience = Duration.milliseconds(100)
 
     /// Fills in what this member says of its past, and passes the token when it may.
@@ -36,14 +33,13 @@ extension RingEngine {
         self.token.members[index].past = context.past
       }
       self.token.known = token.known.intersection(context.settings.known)
-      if let bound = context.sequences.reserve(beyond: token.ring.sequence, at: context.now) {
+      if let bound = context.sequences.reserve(beyond: token.ring.sequence) {
         context.emit(.store(bound: bound))
       }
       if context.sequences.covers(token.ring.sequence) {
         pass(in: &context)
       } else {
-        storedBy = (context.sequences.unansweredSince ?? context.now) + Self.storagePatience
-        _ = expire(in: &context)
+        storedBy = context.now + Self.storagePatience
       }
     }
   }

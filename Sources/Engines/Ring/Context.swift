@@ -144,8 +144,6 @@ struct RingSequences: Sendable, Equatable {
   private(set) var stored: UInt64
   /// The highest bound asked for.
   private var asked: UInt64
-  /// Since when storage has been asked and has not answered.
-  private(set) var unansweredSince: Instant?
   /// The highest ring sequence known (Gather.Join).
   private(set) var highest: UInt64
   /// The sequence of the last ring installed, or what was stored at the start.
@@ -188,18 +186,14 @@ struct RingSequences: Sendable, Equatable {
   /// Takes notice that nothing was heard of the bound asked for: it is asked for again.
   mutating func noteNotStored() { asked = stored }
 
-  mutating func noteStored(_ bound: UInt64) {
-    stored = max(stored, bound)
-    unansweredSince = nil
-  }
+  mutating func noteStored(_ bound: UInt64) { stored = max(stored, bound) }
 
   func covers(_ sequence: UInt64) -> Bool { sequence <= stored }
 
   /// The bound to store now, if less than half a block is left beyond `sequence`.
-  mutating func reserve(beyond sequence: UInt64, at now: Instant) -> UInt64? {
+  mutating func reserve(beyond sequence: UInt64) -> UInt64? {
     guard asked < sequence + Self.block / 2 else { return nil }
     asked = sequence + Self.block
-    unansweredSince = unansweredSince ?? now
     return asked
   }
 }

@@ -237,7 +237,7 @@ extension RingEngine.Gather {
   mutating func proceed(in context: inout RingEngine.Context) -> Outcome? {
     judge(in: &context)
     if joinAt <= context.now {
-      if let bound = context.sequences.reserve(beyond: context.sequences.highest, at: context.now) {
+      if let bound = context.sequences.reserve(beyond: context.sequences.highest) {
         context.emit(.store(bound: bound))
       }
       sendJoin(in: &context)
