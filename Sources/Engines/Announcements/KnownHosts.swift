@@ -39,10 +39,10 @@ struct KnownHosts: Sendable, Equatable {
     let seen = Instant(sinceBoot: max(.zero, now.sinceBoot - age))
     var index = position(of: neighbor.address)
     if index < entries.count, entries[index].neighbor.address == neighbor.address {
+      if here { entries[index].seenHere = max(entries[index].seenHere ?? seen, seen) }
       guard entries[index].seen <= seen else { return }
       entries[index].neighbor = neighbor
       entries[index].seen = seen
-      if here { entries[index].seenHere = seen }
       return
     }
     if entries.count >= Self.most {

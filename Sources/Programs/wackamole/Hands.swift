@@ -231,14 +231,15 @@ final class Hands {
         log.notice("\(own.address) stands on this machine again")
       }
     }
-    defer { tellStation() }
     switch event {
     case .snapshot(let all, let addresses):
       links = Dictionary(all.map { ($0.index, $0) }) { $1 }
+      tellStation()
       for name in used { tell(name, links.values.first { $0.name == name }) }
       keeper?.feed(.observed(addresses.compactMap { managed($0.prefix, on: $0.index) }))
     case .link(let link):
       let before = links.updateValue(link, forKey: link.index)
+      tellStation()
       // A renamed interface is one that has gone and another that came.
       if let before, before.name != link.name, used.contains(before.name) {
         tell(before.name, nil)
@@ -246,6 +247,7 @@ final class Hands {
       if used.contains(link.name) { tell(link.name, link) }
     case .linkGone(let index, let name):
       links[index] = nil
+      tellStation()
       if used.contains(name) { tell(name, nil) }
     case .address(let address):
       if let found = managed(address.prefix, on: address.index) { keeper?.feed(.appeared(found)) }
@@ -258,6 +260,8 @@ final class Hands {
         }
         if !found.isEmpty { feed(.neighbors(found, on: name)) }
       }
+    case .neighborsUnknown(let error):
+      log.warning("cannot learn which hosts the kernel knows, asking again later: \(error)")
     case .unknown(let error):
       log.error("cannot learn the state of the interfaces, trying again: \(error)")
     }

@@ -27,7 +27,7 @@ struct OwnAddress {
     case .addressGone(let index, let prefix) where prefix.address == address:
       places?.remove(index)
     case .linkGone(let index, _): places?.remove(index)
-    case .address, .addressGone, .link, .neighbors, .unknown: break
+    case .address, .addressGone, .link, .neighbors, .neighborsUnknown, .unknown: break
     }
     return isGone != before
   }

@@ -27,6 +27,7 @@ package final class NetlinkService {
     case completed(Completion)
     case snapshot([NetworkLink], [NetworkAddress])
     case neighbors([NetworkNeighbor])
+    case neighborsUnknown(NetlinkError)
     case unknown(NetlinkError)
   }
 
@@ -109,11 +110,15 @@ package final class NetlinkService {
     return id
   }
 
-  /// Asks which hosts the kernel knows, and reports them; nothing follows if it cannot tell.
+  /// Asks which hosts the kernel knows, and reports them, or why it does not tell.
   package func askForNeighbors() {
     let results = results
     _ = worker.submit { keeper in
-      if let neighbors = try? keeper.neighbors() { results.post(.neighbors(neighbors)) }
+      do throws(NetlinkError) {
+        results.post(.neighbors(try keeper.neighbors()))
+      } catch {
+        results.post(.neighborsUnknown(error))
+      }
     }
   }
 
@@ -151,6 +156,7 @@ package final class NetlinkService {
       report(.snapshot(links: links, addresses: addresses))
       releaseHeld()
     case .neighbors(let neighbors): report(.neighbors(neighbors))
+    case .neighborsUnknown(let error): report(.neighborsUnknown(error))
     case .unknown(let error):
       isAsking = false
       askAgainAt = BootClock.now + Self.retry

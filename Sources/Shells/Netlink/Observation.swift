@@ -61,6 +61,8 @@ package enum NetworkEvent: Sendable, Equatable {
   case addressGone(index: UInt32, prefix: IPPrefix)
   /// The hosts that the kernel knew when it was asked for them.
   case neighbors([NetworkNeighbor])
+  /// The kernel could not be asked for them.
+  case neighborsUnknown(NetlinkError)
   /// The kernel could not be asked for the snapshot; it is asked again in a second.
   case unknown(NetlinkError)
 }

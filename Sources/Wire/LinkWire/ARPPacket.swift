@@ -35,13 +35,7 @@ package struct ARPPacket: Sendable, Hashable {
     for address: IPv4Address,
     at hardware: MACAddress
   ) -> Self {
-    Self(
-      operation: .request,
-      senderHardware: hardware,
-      sender: address,
-      targetHardware: MACAddress(0),
-      target: address
-    )
+    request(for: address, from: address, at: hardware)
   }
 
   /// The announcement as a reply: target and sender are the same in both addresses.

@@ -32,6 +32,16 @@ struct ICMPv6Packet {
     }
   }
 
+  /// What follows the checksum of a message of neighbour discovery of this type.
+  func body(of expected: UInt8) throws(WireError) -> ByteReader {
+    var reader = ByteReader(message)
+    let type = try reader.read(UInt8.self)
+    guard type == expected else { throw .unknown(field: "ICMPv6 type", value: UInt64(type)) }
+    guard try reader.read(UInt8.self) == 0 else { throw .malformed(field: "ICMPv6 code") }
+    _ = try reader.read(UInt16.self)
+    return reader
+  }
+
   /// The payload of a frame, with the checksum filled in at its place behind type and code.
   static func encoded(
     _ message: ByteWriter,

@@ -38,13 +38,7 @@ package struct NeighborAdvertisement: Sendable, Hashable {
   package init(decoding bytes: ArraySlice<UInt8>) throws(WireError) {
     let packet = try ICMPv6Packet(decoding: bytes)
     (source, destination) = (packet.source, packet.destination)
-    var reader = ByteReader(packet.message)
-    let type = try reader.read(UInt8.self)
-    guard type == Self.messageType else {
-      throw .unknown(field: "ICMPv6 type", value: UInt64(type))
-    }
-    guard try reader.read(UInt8.self) == 0 else { throw .malformed(field: "ICMPv6 code") }
-    _ = try reader.read(UInt16.self)
+    var reader = try packet.body(of: Self.messageType)
     let flags = try reader.read(UInt32.self)
     router = flags & 0x8000_0000 != 0
     solicited = flags & 0x4000_0000 != 0
