@@ -45,6 +45,15 @@ import Testing
     .received(ARPPacket.request(for: vip, from: host(last), at: place).framed().encoded(), on: eth0)
   }
 
+  /// Somebody claims the VIF for three seconds.
+  private func claims(_ driver: inout Driver, by place: MACAddress) {
+    for _ in 0..<3 {
+      driver.now += .seconds(1)
+      let frame = ARPPacket.gratuitousReply(for: vip, at: place).framed().encoded()
+      driver.feed(.received(frame, on: eth0))
+    }
+  }
+
   /// The frames that are not announcements to everybody.
   private func targeted(_ driver: Driver) -> [[UInt8]] {
     let announcements = [
@@ -180,13 +189,6 @@ import Testing
     "A stranger with an address of the cluster is noticed where it is not held, a member is none"
   )
   func strangersElsewhere() {
-    func claims(_ driver: inout Driver, by place: MACAddress) {
-      for _ in 0..<3 {
-        driver.now += .seconds(1)
-        let frame = ARPPacket.gratuitousReply(for: vip, at: place).framed().encoded()
-        driver.feed(.received(frame, on: eth0))
-      }
-    }
     var driver = engine()
     driver.feed(.members(["b", "c"]))
     driver.feed(.told("b", hardware: [peer], hosts: []))
@@ -296,29 +298,22 @@ import Testing
 
   @Test("Other interfaces of this machine are no strangers, and alone nobody can tell who is one")
   func ownInterfaces() {
-    func claim(_ driver: inout Driver, by place: MACAddress) {
-      for _ in 0..<3 {
-        driver.now += .seconds(1)
-        let frame = ARPPacket.gratuitousReply(for: vip, at: place).framed().encoded()
-        driver.feed(.received(frame, on: eth0))
-      }
-    }
     var driver = engine()
-    claim(&driver, by: stranger)
+    claims(&driver, by: stranger)
     #expect(driver.conflicts.isEmpty, "alone, and it is not held here")
     let second = MACAddress(0x0200_0000_1A01)
     driver.feed(.station([hardware, second]))
     driver.feed(.announce(vif("10.0.0.101")))
-    claim(&driver, by: second)
+    claims(&driver, by: second)
     #expect(driver.conflicts.isEmpty)
     driver.feed(.members(["b"]))
     driver.run(until: driver.now.sinceBoot + .seconds(2))
     #expect(driver.told.last?.hardware == [hardware, second])
-    claim(&driver, by: stranger)
+    claims(&driver, by: stranger)
     #expect(driver.conflicts.count == 1 && driver.engine.conflicts.count == 1)
     driver.run(until: driver.now.sinceBoot + .seconds(61))
     #expect(driver.engine.conflicts.isEmpty, "it is silent")
-    claim(&driver, by: stranger)
+    claims(&driver, by: stranger)
     driver.feed(.told("b", hardware: [stranger], hosts: []))
     #expect(driver.engine.conflicts.isEmpty, "it was a member")
   }

@@ -16,7 +16,7 @@ import Testing
 /// packet filter.
 ///
 /// Must be used and ended on one thread, within a namespace of its own.
-final class RealRings: GroupBackend {
+final class RealRings: FencedBackend {
   /// What ends with a process.
   private struct Host {
     let loop: EventLoop
@@ -28,8 +28,8 @@ final class RealRings: GroupBackend {
 
   let capabilities: GroupCapabilities
   private var hosts: [Host?] = [nil, nil, nil]
-  private var users = FencedUsers()
-  private var parts = [[0, 1, 2]]
+  private(set) var users = FencedUsers()
+  private(set) var parts = [[0, 1, 2]]
   /// What each host's storage holds.
   private var bounds: [UInt64] = [1, 1, 1]
   private var starts: UInt64 = 0
@@ -106,8 +106,6 @@ final class RealRings: GroupBackend {
     return nil
   }
 
-  func events(of user: Int) -> [GroupEvent] { users.events(of: user) }
-
   func crash(_ user: Int) {
     hosts[user] = nil
     users.end(user)
@@ -150,18 +148,10 @@ final class RealRings: GroupBackend {
   func settle() {
     wait("rings of \(parts)") { self.isAsParted }
     wait("connections") { self.users.areAllConnected }
-    for _ in 0..<3 { passFence() }
+    passFences()
   }
 
-  private func passFence() {
-    let fence = users.fence(within: parts)
-    for (user, request) in fence.requests {
-      wait("room for a fence") { self.submit(request, by: user) == nil }
-    }
-    wait("fences") { self.users.heard == fence.heard }
-  }
-
-  private func wait(_ what: String, until isSo: () -> Bool) {
+  func wait(_ what: String, until isSo: () -> Bool) {
     let limit = BootClock.now + Self.patience
     while !isSo() {
       guard BootClock.now < limit else {

@@ -80,3 +80,30 @@ package struct FencedUsers {
   /// How many fences of each user each has heard.
   package var heard: [[Int]] { users.map(\.fences) }
 }
+
+/// A backend in real time, which sees by fences that all has arrived.
+package protocol FencedBackend: GroupBackend {
+  var users: FencedUsers { get }
+  /// The hosts that reach each other.
+  var parts: [[Int]] { get }
+  /// Lets everything run until something is so; a test fails if that takes too long.
+  func wait(_ what: String, until isSo: () -> Bool)
+}
+
+extension FencedBackend {
+  package func events(of user: Int) -> [GroupEvent] { users.events(of: user) }
+
+  /// Waits until all that was said before has arrived: everybody sends to everybody in its part, and
+  /// hears that.
+  ///
+  /// A word that a backend says by itself may follow the first ones of its users: it is done thrice.
+  package func passFences() {
+    for _ in 0..<3 {
+      let fence = users.fence(within: parts)
+      for (user, request) in fence.requests {
+        wait("room for a fence") { submit(request, by: user) == nil }
+      }
+      wait("fences") { users.heard == fence.heard }
+    }
+  }
+}

@@ -17,7 +17,7 @@ import Transport
 ///
 /// The daemons are processes, cut from each other by a packet filter; the sessions share the loop of
 /// the test. Must be used and ended on one thread, within a namespace of its own.
-final class RealDaemons: GroupBackend {
+final class RealDaemons: FencedBackend {
   private static let names = ["a", "b", "c"]
   private static let patience = Duration.seconds(30)
 
@@ -27,8 +27,8 @@ final class RealDaemons: GroupBackend {
   private let program: String
   private var daemons: [ChildProcess?] = [nil, nil, nil]
   private var sessions: [SpreadSession?] = [nil, nil, nil]
-  private var users = FencedUsers()
-  private var parts = [[0, 1, 2]]
+  private(set) var users = FencedUsers()
+  private(set) var parts = [[0, 1, 2]]
 
   init() throws {
     loop = try EventLoop()
@@ -149,8 +149,6 @@ final class RealDaemons: GroupBackend {
     }
   }
 
-  func events(of user: Int) -> [GroupEvent] { users.events(of: user) }
-
   func crash(_ user: Int) {
     sessions[user] = nil
     users.end(user)
@@ -184,20 +182,10 @@ final class RealDaemons: GroupBackend {
     wait("rings of \(parts)") { self.isAsParted }
     wait("sessions") { self.users.areAllConnected }
     wait("the end of sessions that are over") { self.hasOnlyTheseSessions }
-    // A word that a daemon says by itself may follow the first ones of its clients.
-    for _ in 0..<3 { passFence() }
+    passFences()
   }
 
-  /// Everybody sends to everybody in its part, and hears that.
-  private func passFence() {
-    let fence = users.fence(within: parts)
-    for (user, request) in fence.requests {
-      wait("room for a fence") { self.submit(request, by: user) == nil }
-    }
-    wait("fences") { self.users.heard == fence.heard }
-  }
-
-  private func wait(_ what: String, until isSo: () -> Bool) {
+  func wait(_ what: String, until isSo: () -> Bool) {
     let limit = BootClock.now + Self.patience
     while !isSo() {
       guard BootClock.now < limit else {

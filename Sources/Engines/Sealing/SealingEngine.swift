@@ -184,10 +184,8 @@ package struct SealingEngine: StateMachine {
     into effects: inout EffectQueue<Effect>
   ) {
     if sealed.header.kind == .challenge {
-      if let index = believed.firstIndex(where: { $0.boot == sealed.header.boot }) {
-        guard believed[index].window.isFresh(sealed.header.counter) else { return drop(.replayed) }
-        believed[index].window.take(sealed.header.counter)
-      }
+      let index = believed.firstIndex { $0.boot == sealed.header.boot }
+      if let index, !take(sealed.header.counter, at: index) { return }
       guard let challenge = try? Challenge(decoding: body),
         challenge.sender != settings.me, settings.configured.contains(challenge.sender)
       else { return drop(.malformed) }
@@ -204,13 +202,22 @@ package struct SealingEngine: StateMachine {
       question(sealed, at: now, into: &effects)
       return drop(.unverifiedBoot)
     }
-    // Opening is synchronous, but the window may have moved if a batch was opened.
-    guard believed[index].window.isFresh(sealed.header.counter) else { return drop(.replayed) }
-    believed[index].window.take(sealed.header.counter)
+    guard take(sealed.header.counter, at: index) else { return }
     guard let packet = try? Packet(kind: sealed.header.kind, body: body),
       packet.sender == believed[index].node
     else { return drop(.malformed) }
     effects.append(.accept(packet))
+  }
+
+  /// Marks a counter of a believed boot as taken; counts a drop and gives `false` if it was before.
+  private mutating func take(_ counter: UInt64, at index: Int) -> Bool {
+    // Opening is synchronous, but the window may have moved if a batch was opened.
+    guard believed[index].window.isFresh(counter) else {
+      drop(.replayed)
+      return false
+    }
+    believed[index].window.take(counter)
+    return true
   }
 
   /// Takes an authentic obituary: of a boot that is believed here, or of our own.

@@ -161,7 +161,7 @@ final class Daemon {
     case .keep(let isDrained): drainMark.keep(isDrained)
     case .proven(let sent): hands.prove(sent)
     case .conflict(let vif, let address, let hardware):
-      log.error("\(vif): a stranger, \(hardware), claims \(address)")
+      log.error("\(vif): a stranger, \(hardware), claims \(address): take it off that host")
     case .dropped(let report):
       log.error("\(report.sender) is not listened to: \(report.reason)")
     case .note(let note): log.info("\(note)")

@@ -143,13 +143,13 @@ final class Operations {
     do throws(Account.Unknown) {
       if let group = configuration.controlGroup { _ = try Account.group(group) }
     } catch {
-      found.append("\(error)")
+      found.append("ControlGroup: \(error)")
     }
     for user in Set(users).sorted() {
       do throws(Account.Unknown) {
         try Account.user(user)
       } catch {
-        found.append("\(error)")
+        found.append("User of a check or script: \(error)")
       }
     }
     return found
