@@ -62,6 +62,8 @@ struct Cluster {
   var delay = Duration.microseconds(100)
   var jitter = Duration.zero
   var storeDelay = Duration.milliseconds(2)
+  /// Whether nothing can be stored, which is known after ``storeDelay``.
+  var storageFails = false
   /// Part of all packets lost, in thousandths.
   var lossPerMille = 0
 
@@ -210,9 +212,10 @@ extension Cluster {
         }
       case .deliver(let delivery): hosts[node]?.deliveries.append(delivery)
       case .store(let bound):
-        hosts[node]?.stored = bound
+        if !storageFails { hosts[node]?.stored = bound }
         let run = hosts[node]?.run ?? 0
-        enqueue(.stored(bound: bound), to: node, run: run, at: now + storeDelay)
+        let answer = storageFails ? RingEngine.Event.notStored : .stored(bound: bound)
+        enqueue(answer, to: node, run: run, at: now + storeDelay)
       case .drain: drain(node)
       case .liveness(let liveness): hosts[node]?.liveness.append(liveness)
       case .note(let note): hosts[node]?.notes.append(note)

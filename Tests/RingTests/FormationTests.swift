@@ -201,4 +201,25 @@ struct FormationTests {
     cluster.advance(.milliseconds(1))
     #expect(cluster.roster.nodes.allSatisfy { cluster.texts($0) == ["first", "second", "third"] })
   }
+
+  @Test(
+    "All have a safe message before the token rests, whoever got it late",
+    arguments: ["a", "b", "c", "d"] as [NodeID],
+    ["a", "b", "c", "d"] as [NodeID]
+  )
+  func safeBeforeRest(sender: NodeID, late: NodeID) {
+    var cluster = Cluster(["a", "b", "c", "d"])
+    cluster.start(cluster.roster)
+    cluster.advance(.milliseconds(513))
+    cluster.submit("first", at: sender)
+    cluster.advance(.milliseconds(200))
+    // The token rests at the sender, who sends at once.
+    cluster.loses = { _, to, packet in to == late && packet.kind == .data }
+    cluster.submit("safe", at: sender, .safe)
+    cluster.loses = { _, _, _ in false }
+    let time = cluster.advance(atMost: .seconds(1)) { cluster in
+      cluster.roster.nodes.allSatisfy { cluster.texts($0) == ["first", "safe"] }
+    }
+    #expect(time.map { $0 <= .milliseconds(4) } == true, "\(String(describing: time))")
+  }
 }

@@ -249,4 +249,36 @@ extension PaperTests {
     #expect(cluster.isRing(["a", "b"]))
     #expect(notes(cluster) == before)
   }
+
+  @Test(
+    "Commit.Id: storage that never answers is waited for once, and then every ring forms",
+    arguments: [("fast", 1), ("fast", 3), ("lan", 5), ("lan", 7)]
+  )
+  func deadStorage(profile: String, count: Int) {
+    let names: [NodeID] = ["a", "b", "c", "d", "e", "f", "g"]
+    let members = Roster(names.prefix(count))
+    var cluster = Cluster(members, timers: profile == "fast" ? .fast : .lan)
+    cluster.storeDelay = .seconds(1_000)
+    cluster.start(members)
+    cluster.advance(.seconds(3))
+    #expect(cluster.isRing(members))
+    let configurations = cluster["a"].engine.statistics.configurations
+    cluster.advance(.seconds(20))
+    #expect(cluster.isRing(members))
+    #expect(cluster["a"].engine.statistics.configurations == configurations)
+  }
+
+  @Test("Commit.Id: storage that is known to fail is not waited for", arguments: [1, 3, 7])
+  func failingStorage(count: Int) {
+    let names: [NodeID] = ["a", "b", "c", "d", "e", "f", "g"]
+    let members = Roster(names.prefix(count))
+    let took = [false, true].map { fails in
+      var cluster = Cluster(members, timers: .fast)
+      cluster.storageFails = fails
+      cluster.start(members)
+      return cluster.advance(atMost: .seconds(1)) { $0.isRing(members) }
+    }
+    // An answer takes 2 ms at each member and attempt; 100 ms would be waited for none.
+    #expect(took.allSatisfy { $0.map { $0 < .milliseconds(100) } == true }, "\(took)")
+  }
 }

@@ -17,9 +17,6 @@ extension RingEngine {
     private var repeatAt: Instant
     private var lossAt: Instant
 
-    /// How long the commit token waits for its ring sequence to be stored.
-    static let storagePatience = Duration.milliseconds(100)
-
     /// Fills in what this member says of its past, and passes the token when it may.
     init(_ token: CommitToken, after gather: Gather, in context: inout Context) {
       self.token = token
@@ -39,7 +36,8 @@ extension RingEngine {
       if context.sequences.covers(token.ring.sequence) {
         pass(in: &context)
       } else {
-        storedBy = context.now + Self.storagePatience
+        storedBy = context.now + context.sequences.beginWaiting(at: context.now)
+        _ = expire(in: &context)
       }
     }
   }
@@ -59,6 +57,7 @@ extension RingEngine.Commit {
 
   private mutating func pass(in context: inout RingEngine.Context) {
     storedBy = nil
+    context.sequences.endWaiting(at: context.now)
     token.hop += 1
     token.sender = context.me
     repeatAt = context.now
@@ -74,7 +73,17 @@ extension RingEngine.Commit {
 
   /// Takes notice that a bound was stored.
   mutating func proceedAfterStoring(in context: inout RingEngine.Context) {
-    guard storedBy != nil, context.sequences.covers(token.ring.sequence) else { return }
+    guard storedBy != nil else { return }
+    if context.sequences.covers(token.ring.sequence) { return pass(in: &context) }
+    // It was a lower bound, but storage answers.
+    storedBy = context.now + context.sequences.beginWaiting(at: context.now)
+  }
+
+  /// Goes on without stable storage, if the token waits for it.
+  mutating func proceedWithoutStoring(in context: inout RingEngine.Context) {
+    guard storedBy != nil else { return }
+    context.note(.sequenceNotStored(token.ring.sequence))
+    context.sequences.noteNotStored()
     pass(in: &context)
   }
 
@@ -84,9 +93,7 @@ extension RingEngine.Commit {
   mutating func expire(in context: inout RingEngine.Context) -> Bool {
     if let until = storedBy {
       guard until <= context.now else { return lossAt <= context.now }
-      context.note(.sequenceNotStored(token.ring.sequence))
-      context.sequences.noteNotStored()
-      pass(in: &context)
+      proceedWithoutStoring(in: &context)
       return false
     }
     guard lossAt > context.now else { return true }

@@ -148,6 +148,14 @@ struct RingSequences: Sendable, Equatable {
   private(set) var highest: UInt64
   /// The sequence of the last ring installed, or what was stored at the start.
   private var proven: UInt64
+  /// How long attempts to form a ring have waited in all since storage answered last.
+  private var waited = Duration.zero
+  /// Since when the present attempt waits.
+  private var waitsSince: Instant?
+
+  /// How long the commit token waits for its ring sequence to be stored, over all attempts: else
+  /// storage that is dead would delay each, or let none succeed that has less time.
+  private static let patience = Duration.milliseconds(100)
 
   init(stored: UInt64) {
     let bound = min(stored, WireLimits.ringSequence >> 1)
@@ -183,10 +191,29 @@ struct RingSequences: Sendable, Equatable {
   /// Takes notice that a ring was installed.
   mutating func noteInstalled(_ sequence: UInt64) { proven = max(proven, sequence) }
 
-  /// Takes notice that nothing was heard of the bound asked for: it is asked for again.
+  /// Takes notice that the bound asked for is not stored: it is asked for again.
   mutating func noteNotStored() { asked = stored }
 
-  mutating func noteStored(_ bound: UInt64) { stored = max(stored, bound) }
+  mutating func noteStored(_ bound: UInt64) {
+    stored = max(stored, bound)
+    (waited, waitsSince) = (.zero, nil)
+  }
+
+  /// Begins to wait for storage; gives how long at most.
+  mutating func beginWaiting(at now: Instant) -> Duration {
+    waitsSince = now
+    return max(Self.patience - waited, .zero)
+  }
+
+  /// Ends the wait, if there is one.
+  mutating func endWaiting(at now: Instant) {
+    guard let since = waitsSince else { return }
+    waitsSince = nil
+    waited += now - since
+  }
+
+  /// Does not count the present wait: this member did not run, so that it heard nothing is no silence.
+  mutating func forgetWaiting() { waitsSince = nil }
 
   func covers(_ sequence: UInt64) -> Bool { sequence <= stored }
 

@@ -12,6 +12,9 @@ extension RingEngine {
     case submit(service: Service, payload: [UInt8])
     /// The ring sequence bound asked for by ``Effect/store(bound:)`` is on stable storage.
     case stored(bound: UInt64)
+    /// A bound asked for could not be stored; what was to wait for it goes on, and it is asked for
+    /// again with the next attempt to form a ring.
+    case notStored
     /// Everything that was waiting in the sockets when ``Effect/drain`` was performed has been fed.
     case drained
     /// Other members and time-outs are configured: those of ``Settings``; nothing else of them counts.

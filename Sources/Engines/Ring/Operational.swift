@@ -138,8 +138,10 @@ extension RingEngine.Operational {
       retransmitted: report.retransmitted
     )
     context.statistics.window = context.window.current
+    // All was safe here when it was passed, so by the next visit it is everywhere: a token that
+    // rests before makes members wait for what is sent next.
     let isQuiet =
-      token.sequence == context.home.previousSequence && token.aru == token.sequence
+      token.sequence == context.home.previousSequence && context.home.safe >= token.sequence
       && report.backlog == 0 && token.requests.isEmpty
     quietVisits = isQuiet ? min(quietVisits + 1, Self.patience) : 0
     visit(token, mayHold: !isHurried, in: &context)

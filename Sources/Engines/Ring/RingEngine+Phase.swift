@@ -125,6 +125,7 @@ extension RingEngine.Phase {
     in context: inout RingEngine.Context
   ) -> Self {
     guard !context.isLeaving else { return departed(in: &context) }
+    context.sequences.endWaiting(at: context.now)
     context.accuse()
     var gather = RingEngine.Gather(reason, considering: roster, in: &context)
     if let deaf { gather.exclude(deaf, in: &context) }

@@ -76,6 +76,9 @@ package struct RingEngine: StateMachine {
     case .stored(let bound):
       context.sequences.noteStored(bound)
       phase.stored(in: &context)
+    case .notStored:
+      context.sequences.noteNotStored()
+      phase.notStored(in: &context)
     case .drained:
       drained()
     case .reconfigure(let settings): context.wanted = settings
@@ -129,6 +132,7 @@ package struct RingEngine: StateMachine {
     context.note(.stalled(gap))
     context.emit(.liveness(.stalled(gap)))
     context.drainBy = context.now + context.timers.tokenLoss
+    context.sequences.forgetWaiting()
     phase.distrust(in: &context)
     return true
   }
@@ -213,15 +217,15 @@ extension RingEngine.Phase {
   }
 
   mutating func stored(in context: inout RingEngine.Context) {
-    switch consume self {
-    case .commit(var commit):
-      commit.proceedAfterStoring(in: &context)
-      self = .committed(commit, in: &context)
-    case .gather(let gather): self = .gather(gather)
-    case .recovery(let recovery): self = .recovery(recovery)
-    case .operational(let operational): self = .operational(operational)
-    case .departed: self = .departed
-    }
+    guard case .commit(var commit) = self else { return }
+    commit.proceedAfterStoring(in: &context)
+    self = .committed(commit, in: &context)
+  }
+
+  mutating func notStored(in context: inout RingEngine.Context) {
+    guard case .commit(var commit) = self else { return }
+    commit.proceedWithoutStoring(in: &context)
+    self = .committed(commit, in: &context)
   }
 
   /// Takes on other members and time-outs; only what works can be asked to.

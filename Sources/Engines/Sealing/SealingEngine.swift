@@ -266,6 +266,10 @@ package struct SealingEngine: StateMachine {
   }
 
   /// Proves that this boot is live; whoever asks holds the cluster key.
+  ///
+  /// Only repetitions of one question are limited. Recorded questions of several past boots cost an
+  /// answer each, no more than it took to open them; a limit on all of a member's questions would let
+  /// the recordings leave none to the live one.
   private mutating func answer(
     _ question: Challenge,
     to origin: Endpoint,

@@ -19,6 +19,8 @@ package struct GroupNode: StateMachine {
     case request(GroupRequest)
     /// The stored bound asked for is on stable storage.
     case stored(bound: UInt64)
+    /// A bound asked for could not be stored.
+    case notStored
     /// The sockets have been drained.
     case drained
     /// Other members and time-outs of the ring are configured.
@@ -173,6 +175,7 @@ package struct GroupNode: StateMachine {
     switch event {
     case .received(let packet): ring.handle(.received(packet), at: now, into: &ringEffects)
     case .stored(let bound): ring.handle(.stored(bound: bound), at: now, into: &ringEffects)
+    case .notStored: ring.handle(.notStored, at: now, into: &ringEffects)
     case .drained: ring.handle(.drained, at: now, into: &ringEffects)
     case .reconfigure(let settings):
       ring.handle(.reconfigure(settings), at: now, into: &ringEffects)

@@ -17,6 +17,8 @@ package struct SessionNode: StateMachine {
     case received(Packet)
     /// The stored bound asked for is on stable storage.
     case stored(bound: UInt64)
+    /// A bound asked for could not be stored.
+    case notStored
     /// The ring's sockets have been drained.
     case drained
     /// Other members and time-outs of the ring are configured.
@@ -123,6 +125,7 @@ package struct SessionNode: StateMachine {
     switch event {
     case .received(let packet): node.handle(.received(packet), at: now, into: &nodeEffects)
     case .stored(let bound): node.handle(.stored(bound: bound), at: now, into: &nodeEffects)
+    case .notStored: node.handle(.notStored, at: now, into: &nodeEffects)
     case .drained: node.handle(.drained, at: now, into: &nodeEffects)
     case .reconfigure(let settings):
       node.handle(.reconfigure(settings), at: now, into: &nodeEffects)

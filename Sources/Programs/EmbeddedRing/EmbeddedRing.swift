@@ -30,7 +30,8 @@ package final class EmbeddedRing: GroupConnection {
 
   /// Connects the node to the loop.
   ///
-  /// `store` writes a bound to stable storage off the loop, and calls ``stored(_:)`` on it later.
+  /// `store` writes a bound to stable storage off the loop, and calls ``stored(_:)`` or ``notStored()``
+  /// on it later.
   /// `noted` and `groupsNoted` are told what an operator may want to read.
   package init(
     node: GroupNode,
@@ -114,6 +115,9 @@ package final class EmbeddedRing: GroupConnection {
 
   /// Reports that the bound is on stable storage.
   package func stored(_ bound: UInt64) { driver?.feed(.stored(bound: bound)) }
+
+  /// Reports that a bound could not be stored.
+  package func notStored() { driver?.feed(.notStored) }
 
   private func perform(_ effect: GroupNode.Effect) {
     switch effect {

@@ -63,7 +63,7 @@ final class Daemon {
     let boot = BootID(Entropy.word(), Entropy.word(), Entropy.word(), Entropy.word())
     link = try Self.makeLink(configuration, me, boot, logbook.log)
     // Set below; the store answers only once the loop runs.
-    var stored: (UInt64) -> Void = { _ in }
+    var stored: (SessionNode.Event) -> Void = { _ in }
     store = try SequenceStore(directory: configuration.ring.stateDirectory, loop: loop) {
       bound,
       failure in
@@ -71,9 +71,8 @@ final class Daemon {
         logbook.log.error(
           "the ring sequence is not on the disk, a restart may reuse a ring id: \(failure)"
         )
-      } else {
-        stored(bound)
       }
+      stored(failure == nil ? .stored(bound: bound) : .notStored)
     }
     if configuration.ring.stateDirectory == nil {
       logbook.log.warning(
@@ -92,7 +91,7 @@ final class Daemon {
     self.driver = driver
     driver.settled = { [link] in link.flush() }
     driver.schedule(on: loop)
-    stored = { [unowned self] in feed(.stored(bound: $0)) }
+    stored = { [unowned self] in feed($0) }
     signals = try SignalWatcher(on: loop) { [unowned self] in take($0) }
     try link.deliver(on: loop) { [unowned self] in feed(.received($0)) }
     clients.feed = { [unowned self] in feed(.session($0)) }

@@ -125,6 +125,7 @@ extension RingBackend {
     let store = try SequenceStore(directory: engine.stateDirectory, loop: loop) { bound, failure in
       if let failure {
         log.error("the ring sequence is not on the disk, a restart may reuse a ring id: \(failure)")
+        ring?.notStored()
       } else {
         ring?.stored(bound)
       }

@@ -16,8 +16,21 @@ package final class Handover {
     var ends: [CInt] = [-1, -1]
     let type = CInt(SOCK_SEQPACKET.rawValue | SOCK_CLOEXEC.rawValue)
     try SystemError.check(socketpair(AF_UNIX, type, 0, &ends), "open a pair of sockets")
-    near = Descriptor(adopting: ends[0])
+    near = Self.atTheTop(Descriptor(adopting: ends[0]))
     far = Descriptor(adopting: ends[1])
+  }
+
+  /// The same under a high number, else as it was.
+  ///
+  /// What a process that is killed had open is let go from the highest number down (Linux since 4.3).
+  /// Packet sockets take tens of milliseconds each, and the child is not to wait for them.
+  private static func atTheTop(_ descriptor: consuming Descriptor) -> Descriptor {
+    var limit = rlimit()
+    guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else {
+      return descriptor
+    }
+    let top = fcntl(descriptor.rawValue, F_DUPFD_CLOEXEC, CInt(min(limit.rlim_cur, 1_024)) - 16)
+    return top < 0 ? descriptor : Descriptor(adopting: top)
   }
 
   /// Puts a copy of the descriptor into the child's keeping in place of the one before, which it

@@ -247,7 +247,15 @@ package struct GroupScene: Scene {
   package mutating func calm(in world: inout Surroundings<Errand>) {}
 
   package func isSettled(_ live: HostSet, in world: borrowing Surroundings<Errand>) -> Bool {
-    watch.isSettled(live) && hasWhatWasAsked
+    watch.isSettled(live) && hasWhatWasAsked && isAnswered(live)
+  }
+
+  /// Whether all requests have had their place in the order.
+  ///
+  /// Who leaves a group and joins it again has what it asked for before either is ordered.
+  private func isAnswered(_ live: HostSet) -> Bool {
+    live.allSatisfy { stations[$0].place?.pointer.pointee.node.groups.held.requests ?? 0 == 0 }
+      && watch.checker.hasDelivered(everythingTo: live)
   }
 
   package mutating func settled(_ live: HostSet, in world: inout Surroundings<Errand>) {
