@@ -43,7 +43,7 @@ def main() -> int:
 
 
 def _failover(options: argparse.Namespace) -> int:
-    plan = failover.Plan(options.rounds, options.vips, options.profiles, options.faults)
+    plan = failover.Plan(options.rounds, options.vips, options.profiles, options.faults, options.backend)
     try:
         table = failover.failover(plan)
     except (CommandFailed, AssertionError) as failure:
@@ -89,7 +89,10 @@ def _options() -> argparse.Namespace:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     fault.add_argument("--rounds", type=int, default=5)
-    fault.add_argument("--vips", type=int, default=10, help="virtual addresses, at most 100")
+    fault.add_argument("--vips", type=int, default=10, help="virtual addresses")
+    fault.add_argument(
+        "--backend", choices=("embedded", "spread"), default="embedded", help="spread: on a spreadd at each server"
+    )
     fault.add_argument("--profiles", nargs="+", choices=("lan", "fast", "wan"), default=["lan", "fast"])
     fault.add_argument("--faults", nargs="+", choices=failover.FAULTS, default=list(failover.FAULTS))
     return parser.parse_args()
