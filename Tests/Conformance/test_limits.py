@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import struct
 import unittest
 
 from covering import covers
 from daemons import Alone
 from support import AloneTest, on_three
-from wire import REGULAR_VIEW, VANISHED, Client, Ended
+from wire import REGULAR_VIEW, VANISHED, Client, Ended, until
 
 
 class Queue(AloneTest):
@@ -53,6 +54,34 @@ class Queue(AloneTest):
 
 
 QueueOnThree = on_three(Queue)
+
+
+class Groups(AloneTest):
+    SETTINGS = "MaxSessionGroups = 2"
+
+    @covers("8.7a")
+    def test_most_groups(self) -> None:
+        for membership in (True, False):
+            client = self.client(b"groups", membership)
+            for group in (b"one", b"two", b"three"):
+                client.join(group)
+                if membership and group != b"three":
+                    client.receive()
+            reject, marks = 0x00400000, 0x80000080
+            expected = struct.pack("<I32siIiI", reject | marks, b"#groups#dA", 1, marks, 0, 0x100 | marks) + b"three".ljust(32, b"\0")
+            self.assertEqual(client.read(84), expected)
+            client.leave(b"one")
+            client.join(b"three")
+            client.cast([b"three"], b"heard")
+            if membership:
+                self.assertEqual((client.receive().name, client.receive().name), (b"one", b"three"))
+            self.assertEqual(client.receive().data, b"heard")
+            client.close()
+            until(lambda: self.daemon.status()["sessions"]["open"] == 0)
+        self.assertEqual(self.daemon.status()["counters"]["rejected_joins"], 2)
+
+
+GroupsOnThree = on_three(Groups)
 
 
 class NoQueue(unittest.TestCase):

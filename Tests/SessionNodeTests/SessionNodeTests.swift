@@ -160,6 +160,49 @@ struct SessionNodeTests {
     #expect(views(messages).last?.cause == .disconnect && messages.count == 21)
   }
 
+  @Test("Sessions beyond the limit that the daemon started with are as good as the others")
+  func limitRaised() throws {
+    let network = SessionNetwork(["dA", "dB"]) { $0.sessions = 1 }
+    var first = try SessionUser("a", of: network)
+    first.join("g")
+    #expect(throws: SessionUser.NotAccepted.self) { try SessionUser("b", of: network) }
+    network.advance(.seconds(2))
+    var settings = SessionsEngine.Settings(me: "dA", daemons: network.daemons)
+    settings.sessions = 2
+    network.feed(.session(.configured(settings)), to: 0)
+    var second = try SessionUser("b", of: network)
+    second.join("g")
+    second.multicast("heard", to: ["g"])
+    network.settle()
+    #expect(texts(try first.take()) == ["heard"])
+    #expect(texts(try second.take()) == ["heard"])
+  }
+
+  @Test("What a join costs in a group of many local members does not grow with who is told")
+  func largeGroup() throws {
+    func cost(of told: Int) throws -> Duration {
+      let network = SessionNetwork(["dA"])
+      var users: [SessionUser] = []
+      for number in 0..<200 {
+        let user = try SessionUser("m\(number)", of: network, wantsMembership: number < told)
+        user.join("g")
+        users.append(user)
+      }
+      network.advance(.milliseconds(10))
+      let last = try SessionUser("last", of: network, wantsMembership: false)
+      let begin = ContinuousClock.now
+      last.join("g")
+      network.advance(.milliseconds(10))
+      let took = ContinuousClock.now - begin
+      for index in users.indices.prefix(told) {
+        #expect(views(try users[index].take()).last?.changed?.text == "#last#dA")
+      }
+      return took
+    }
+    let (one, many) = (try cost(of: 1), try cost(of: 200))
+    #expect(many < one * 50, "\(many) against \(one)")
+  }
+
   @Test("A daemon that leaves gracefully takes its clients along")
   func leave() throws {
     let network = SessionNetwork(["dA", "dB"])

@@ -61,7 +61,7 @@ struct DeliveryTests {
     var desk = Desk()
     let a = desk.accept("a")
     let members = [member("a"), member("b"), member("A", "dB"), member("z", "dB")]
-    desk.feed(.view(view(.join(member("a")), members), to: Desk.name("a")))
+    desk.feed(.view(view(.join(member("a")), members), to: [Desk.name("a")]))
     guard case .membership(let message)? = desk.messages(a).first else {
       Issue.record("no view")
       return
@@ -77,7 +77,7 @@ struct DeliveryTests {
     let a = desk.accept("a")
     let members = [member("a"), member("b"), member("c", "dB")]
     let sets = [[member("a"), member("b")], [member("c", "dB")]]
-    desk.feed(.view(view(.network, members, sets: sets, own: 0), to: Desk.name("a")))
+    desk.feed(.view(view(.network, members, sets: sets, own: 0), to: [Desk.name("a")]))
     guard case .membership(let message)? = desk.messages(a).first else {
       Issue.record("no view")
       return
@@ -86,12 +86,31 @@ struct DeliveryTests {
     #expect(message.ownSet == 1 && message.cause == .network)
   }
 
+  @Test("What a view of many members costs grows with them, and not with who is told as well")
+  func largeView() {
+    func cost(of receivers: Int) -> Duration {
+      var desk = Desk()
+      let names = (0..<500).map { "m\($0)" }
+      let told = names.prefix(receivers).map(Desk.name)
+      let ids = names.prefix(receivers).map { desk.accept($0) }
+      let members = names.reversed().map { member($0) }
+      let begin = ContinuousClock.now
+      desk.feed(.view(view(.join(member("m0")), members), to: told))
+      let took = ContinuousClock.now - begin
+      for id in ids { #expect(desk.written[id] == desk.written[ids[0]]) }
+      #expect(desk.written[ids[0]]?.count == 48 + 500 * 32 + 56)
+      return took
+    }
+    let (one, many) = (cost(of: 1), cost(of: 200))
+    #expect(many < one * 20, "\(many) against \(one)")
+  }
+
   @Test("A session that did not ask for membership hears nothing of it")
   func withoutMembership() {
     var desk = Desk()
     let a = desk.accept("a", wantsMembership: false)
     let id = ViewID(epoch: 1, origin: 1, index: 1)
-    desk.feed(.view(view(.join(member("a")), [member("a")]), to: Desk.name("a")))
+    desk.feed(.view(view(.join(member("a")), [member("a")]), to: [Desk.name("a")]))
     desk.feed(.transitional("g", ending: id, to: Desk.name("a")))
     desk.feed(.left("g", to: Desk.name("a")))
     #expect(desk.messages(a).isEmpty)
@@ -195,13 +214,81 @@ struct DeliveryTests {
     #expect(desk.closed == [a])
   }
 
+  /// The data of the regular messages among those.
+  private func data(_ messages: [DaemonMessage]) -> [UInt8] {
+    messages.compactMap { message in
+      guard case .regular(_, let multicast) = message else { return nil }
+      return multicast.data.first
+    }
+  }
+
+  @Test("With drop-oldest a burst above the limit ends no session, and leaves room for views")
+  func burst() {
+    var desk = Desk {
+      $0.queuedMessages = 10
+      $0.slowPolicy = .dropOldest
+    }
+    let a = desk.accept("a")
+    desk.stuck = [a]
+    // A hundred at once, before anything is written.
+    desk.deliver([1], to: Array(repeating: "a", count: 100))
+    #expect(desk.closed.isEmpty)
+    #expect(desk.engine.summaries.first?.queuedMessages == 10)
+    #expect(desk.engine.statistics.dropped == 90)
+    for _ in 0..<5 { desk.feed(.left("g", to: Desk.name("a"))) }
+    #expect(desk.closed.isEmpty)
+    desk.unstick(a)
+    #expect(desk.messages(a).count == 10 && data(desk.messages(a)).count == 5)
+  }
+
+  @Test("With drop-oldest a message longer than the limit of bytes waits alone")
+  func longMessage() {
+    var desk = Desk {
+      $0.queuedBytes = 1_000
+      $0.slowPolicy = .dropOldest
+    }
+    let a = desk.accept("a")
+    desk.stuck = [a]
+    desk.deliver([UInt8](repeating: 1, count: 5_000), to: ["a"])
+    for number in 2...20 { desk.deliver([UInt8(number)], to: ["a"]) }
+    #expect(desk.closed.isEmpty)
+    desk.unstick(a)
+    #expect(data(desk.messages(a)) == [1])
+    desk.deliver([21], to: ["a"])
+    #expect(data(desk.messages(a)) == [1, 21])
+  }
+
+  @Test("What a drop costs does not grow with what waits")
+  func longQueue() {
+    func cost(of views: Int) -> Duration {
+      var desk = Desk {
+        $0.queuedMessages = 2 * views
+        $0.slowPolicy = .dropOldest
+      }
+      let a = desk.accept("a")
+      desk.stuck = [a]
+      for _ in 0..<views { desk.feed(.left("g", to: Desk.name("a"))) }
+      for _ in 0..<views { desk.deliver([1], to: ["a"]) }
+      let begin = ContinuousClock.now
+      for _ in 0..<2_000 { desk.deliver([2], to: ["a"]) }
+      let took = ContinuousClock.now - begin
+      #expect(desk.closed.isEmpty && desk.engine.statistics.dropped == 2_000)
+      desk.unstick(a)
+      #expect(desk.messages(a).count == 2 * views)
+      #expect(data(desk.messages(a)).suffix(min(views, 2_000)).allSatisfy { $0 == 2 })
+      return took
+    }
+    let (short, long) = (cost(of: 100), cost(of: 20_000))
+    #expect(long < short * 10, "\(long) against \(short)")
+  }
+
   @Test("A client that reads again gets everything, in order")
   func resume() {
     var desk = Desk()
     let a = desk.accept("a")
     desk.stuck = [a]
     for number in 0..<500 { desk.deliver([UInt8(number % 256), UInt8(number / 256)], to: ["a"]) }
-    #expect(desk.engine.summaries.first?.queuedMessages == 499)
+    #expect(desk.engine.summaries.first?.queuedMessages == 500)
     desk.unstick(a)
     let numbers: [Int] = desk.messages(a).compactMap { message in
       guard case .regular(_, let multicast) = message else { return nil }

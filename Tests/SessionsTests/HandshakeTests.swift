@@ -276,6 +276,30 @@ struct HandshakeTests {
     #expect(desk.written[next] == nil)
   }
 
+  @Test("Half-open connections do not take all places: after a second the oldest makes room")
+  func halfOpenAtTheLimit() {
+    var desk = Desk { $0.sessions = 3 }
+    let session = desk.accept("a")
+    let mute = desk.open()
+    let stopped = desk.open()
+    desk.feed(.received(stopped, connect("b")))
+    desk.advance(.milliseconds(900))
+    let early = desk.open()
+    #expect(desk.written[early] == [Refusal.quota.byte] && desk.closed.isEmpty)
+    desk.advance(.milliseconds(200))
+    let next = desk.open()
+    #expect(desk.closed == [mute] && desk.written[next] == nil)
+    let last = desk.open()
+    desk.feed(.received(last, connect("b") + Self.null))
+    #expect(desk.closed == [mute, stopped] && desk.connects.last == Desk.name("b"))
+    // Whoever was accepted stays, and so does a handshake that has just begun.
+    let surplus = desk.open()
+    #expect(desk.written[surplus] == [Refusal.quota.byte])
+    #expect(desk.engine.counts.open == 2 && desk.engine.counts.handshakes == 1)
+    #expect(!desk.closed.contains(session))
+    #expect(desk.engine.statistics.closed(.crowded) == 2)
+  }
+
   @Test("Of too many half-open connections the oldest makes room")
   func halfOpen() {
     var desk = Desk { $0.handshakes = 100 }

@@ -69,6 +69,28 @@ struct MessageTests {
     #expect(desk.closed.isEmpty)
   }
 
+  @Test("A session is in so many groups at most; a join beyond that is rejected")
+  func mostGroups() {
+    var desk = Desk { $0.sessionGroups = 2 }
+    let id = desk.accept("a", wantsMembership: false)
+    for group in ["one", "two", "two", "three"] { desk.say(.join(Desk.name(group)), as: "a", id) }
+    #expect(desk.requests == [.join("one"), .join("two"), .join("two")])
+    guard case .rejected(let sender, let type, let original)? = desk.messages(id).first else {
+      Issue.record("\(desk.messages(id))")
+      return
+    }
+    #expect(desk.messages(id).count == 1 && sender.text == "#a#dA" && type == .causedByJoin)
+    #expect(original.destinations == [Desk.name("three")] && original.data.isEmpty)
+    #expect(desk.engine.statistics.rejected == 1 && desk.closed.isEmpty)
+    // Who leaves one has room for another; leaving what one is not in makes none.
+    desk.say(.leave(Desk.name("four")), as: "a", id)
+    desk.say(.join(Desk.name("four")), as: "a", id)
+    desk.say(.leave(Desk.name("one")), as: "a", id)
+    desk.say(.join(Desk.name("three")), as: "a", id)
+    #expect(desk.requests.suffix(3) == [.leave("four"), .leave("one"), .join("three")])
+    #expect(desk.engine.statistics.rejected == 2)
+  }
+
   @Test("A message to nobody goes nowhere; one to 100 groups goes to them")
   func counts() {
     var desk = Desk()

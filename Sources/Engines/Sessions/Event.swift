@@ -27,7 +27,7 @@ extension SessionsEngine {
     case blocked(ID, messages: Int, bytes: Int)
     /// The group layer delivered something to local sessions, in its one order.
     case message(GroupMessage, to: [InlineName])
-    case view(View, to: InlineName)
+    case view(View, to: [InlineName])
     case transitional(GroupName, ending: ViewID, to: InlineName)
     case left(GroupName, to: InlineName)
     /// The disconnect of a name has had its place in the order: the name is free.
@@ -36,7 +36,7 @@ extension SessionsEngine {
     case configured(Settings)
   }
 
-  /// A view of a group as one session gets it.
+  /// A view of a group as sessions that came to it together get it.
   package struct View: Sendable, Equatable {
     package let group: GroupName
     package let id: ViewID
@@ -44,7 +44,7 @@ extension SessionsEngine {
     package let cause: ViewCause
     /// After a network change those who came together; otherwise of no meaning.
     package let sets: [[MemberID]]
-    /// The place in `sets` of the one that the session came with.
+    /// The place in `sets` of the one that the sessions came with.
     package let ownSet: Int
 
     package init(

@@ -4,9 +4,13 @@
 struct Output: Sendable, Equatable {
   /// One whole message.
   struct Item: Sendable, Equatable {
+    /// Never empty, but in ``gap``.
     let bytes: [UInt8]
     /// Whether the slow policy may drop it: it is another client's message.
     let isDroppable: Bool
+
+    /// What is left in the place of one that was dropped.
+    fileprivate static let gap = Item(bytes: [], isDroppable: false)
   }
 
   /// Where the connection's output stands.
@@ -34,49 +38,81 @@ struct Output: Sendable, Equatable {
   private var items: [Item] = []
   /// The place of the first item that waits.
   private var head = 0
+  /// How many gaps there are from the head on.
+  private var gaps = 0
+  /// Nothing before this place may be dropped.
+  private var firstDroppable = 0
 
-  var isEmpty: Bool { head == items.count }
-  var count: Int { items.count - head }
+  /// How many messages wait to be handed out.
+  var count: Int { items.count - head - gaps }
+
+  /// All that is not with the kernel, the unfinished batch included.
+  var waiting: (messages: Int, bytes: Int) {
+    guard case .blocked(let unsent, let unsentBytes) = flow else { return (count, bytes) }
+    return (count + unsent, bytes + unsentBytes)
+  }
 
   mutating func append(_ item: Item) {
     items.append(item)
     bytes += item.bytes.count
   }
 
-  /// Whether more waits, the unfinished batch included, than the limits allow.
+  /// Whether more waits for a client that does not read than the limits allow.
   func exceeds(messages: Int, bytes limit: Int) -> Bool {
-    guard case .blocked(let unsent, let unsentBytes) = flow else { return false }
-    return count + unsent > messages || bytes + unsentBytes > limit
+    guard case .blocked = flow else { return false }
+    let waiting = waiting
+    return waiting.messages > messages || waiting.bytes > limit
   }
 
   /// Takes out as much as is written at once; nothing if nothing waits.
-  mutating func takeBatch() -> [[UInt8]] {
+  ///
+  /// What is written cannot be dropped any more: of the limits it takes half, so that the slow policy
+  /// has something to choose from; a single message may be longer.
+  mutating func takeBatch(messages limit: Int, bytes limitBytes: Int) -> [[UInt8]] {
+    let messages = min(Self.batchMessages, max(1, limit / 2))
+    let most = min(Self.batchBytes, limitBytes / 2)
     var batch: [[UInt8]] = []
     var length = 0
-    while head < items.count, batch.count < Self.batchMessages, length < Self.batchBytes {
+    while head < items.count, batch.count < messages {
       let next = items[head].bytes
+      guard batch.isEmpty || length + next.count <= most else { break }
       // Not to be kept until the places before the head are given up.
-      items[head] = Item(bytes: [], isDroppable: false)
+      items[head] = .gap
       head += 1
+      if next.isEmpty {
+        gaps -= 1
+        continue
+      }
       length += next.count
       batch.append(next)
     }
     bytes -= length
     if head == items.count {
       items.removeAll(keepingCapacity: true)
-      head = 0
+      (head, firstDroppable) = (0, 0)
     } else if head > 1_024, head * 2 > items.count {
       items.removeFirst(head)
-      head = 0
+      (head, firstDroppable) = (0, max(0, firstDroppable - head))
     }
     return batch
   }
 
   /// Drops the oldest message that may be; `false` if none may.
+  ///
+  /// The others stay in their places, and no place is looked at twice: the queue may be long.
   mutating func dropOldest() -> Bool {
-    guard let place = items[head...].firstIndex(where: \.isDroppable) else { return false }
-    bytes -= items.remove(at: place).bytes.count
+    var place = max(firstDroppable, head)
+    while place < items.count, !items[place].isDroppable { place += 1 }
+    firstDroppable = place
+    guard place < items.count else { return false }
+    bytes -= items[place].bytes.count
+    items[place] = .gap
+    gaps += 1
     dropped &+= 1
+    if gaps > 1_024, gaps * 2 > items.count - head {
+      items = items[head...].filter { !$0.bytes.isEmpty }
+      (head, gaps, firstDroppable) = (0, 0, 0)
+    }
     return true
   }
 }

@@ -13,6 +13,8 @@ extension SessionsEngine {
     /// What arrived and makes no whole yet.
     var input: [UInt8] = []
     var output = Output()
+    /// What it has joined, or asked to join, and did not ask to leave.
+    var groups: Set<GroupName> = []
   }
 
   /// How far a session has come.

@@ -8,6 +8,8 @@ import SessionWire
 extension SessionsEngine {
   /// The most clients that are told why they are refused, at a time.
   private static let mostFarewells = 256
+  /// How long a client that says nothing keeps its place when there is no other for the next one.
+  private static let grace: Duration = .seconds(1)
 
   mutating func open(
     _ id: ID,
@@ -16,7 +18,7 @@ extension SessionsEngine {
     into effects: inout EffectQueue<Effect>
   ) {
     statistics.opened += 1
-    let isFull = active >= settings.sessions || names.count >= settings.sessions
+    makeRoom(at: now, into: &effects)
     let perPeer = settings.sessionsPerPeer
     if isFull || (perPeer > 0 && (peers[session.peer] ?? 0) >= perPeer) {
       guard farewells < Self.mostFarewells else {
@@ -34,6 +36,21 @@ extension SessionsEngine {
     }
     add(id, session)
     handshakeDeadlines.add(id, due: now + settings.handshakeTime)
+  }
+
+  private var isFull: Bool {
+    active >= settings.sessions || names.count >= settings.sessions
+  }
+
+  /// Where there is no place for another session, the oldest handshake gives up its own.
+  private mutating func makeRoom(at now: Instant, into effects: inout EffectQueue<Effect>) {
+    let latest = now + (settings.handshakeTime - Self.grace)
+    while isFull, let due = handshakeDeadlines.first, due <= latest,
+      let oldest = handshakeDeadlines.firstID
+    {
+      handshakeDeadlines.removeFirst()
+      if sessions[oldest]?.phase.isHandshake == true { close(oldest, .crowded, into: &effects) }
+    }
   }
 
   private mutating func add(_ id: ID, _ session: Session) {

@@ -37,8 +37,8 @@ extension SessionsEngine {
       }
       do throws(ClientMessage.Illegal) {
         switch try ClientMessage(frame, of: client.privateName) {
-        case .join(let group): command(.join, group, of: client, into: &effects)
-        case .leave(let group): command(.leave, group, of: client, into: &effects)
+        case .join(let group): join(group, of: client, id, into: &effects)
+        case .leave(let group): leave(group, of: client, id, into: &effects)
         case .multicast(let multicast): send(multicast, of: client, into: &effects)
         case .kill:
           statistics.commands += 1
@@ -52,27 +52,66 @@ extension SessionsEngine {
     }
   }
 
-  private enum Command {
-    case join
-    case leave
-  }
-
-  /// A join or a leave; of a name that no group can have it is without effect.
-  private mutating func command(
-    _ command: Command,
+  /// A join; of a name that no group can have it is without effect, beyond the limit it is rejected.
+  ///
+  /// The limit is there because each group costs every daemon of the ring memory, and time when the
+  /// session ends.
+  private mutating func join(
     _ name: InlineName,
     of client: Client,
+    _ id: ID,
     into effects: inout EffectQueue<Effect>
   ) {
+    guard let group = commanded(name) else { return }
+    let isFull = (sessions[id]?.groups.count ?? 0) >= settings.sessionGroups
+    if isFull, sessions[id]?.groups.contains(group) == false {
+      return reject(name, of: client, id, into: &effects)
+    }
+    sessions[id]?.groups.insert(group)
+    effects.append(.request(.join(group), from: client.name))
+  }
+
+  /// A leave; of a name that no group can have it is without effect.
+  private mutating func leave(
+    _ name: InlineName,
+    of client: Client,
+    _ id: ID,
+    into effects: inout EffectQueue<Effect>
+  ) {
+    guard let group = commanded(name) else { return }
+    sessions[id]?.groups.remove(group)
+    effects.append(.request(.leave(group), from: client.name))
+  }
+
+  /// The group of a join or a leave; `nil` if none can have that name.
+  private mutating func commanded(_ name: InlineName) -> GroupName? {
     statistics.commands += 1
-    guard let group = GroupName(name.bytes) else {
-      statistics.withoutEffect += 1
-      return
-    }
-    switch command {
-    case .join: effects.append(.request(.join(group), from: client.name))
-    case .leave: effects.append(.request(.leave(group), from: client.name))
-    }
+    let group = GroupName(name.bytes)
+    if group == nil { statistics.withoutEffect += 1 }
+    return group
+  }
+
+  /// Tells a session that its join is not done.
+  private mutating func reject(
+    _ group: InlineName,
+    of client: Client,
+    _ id: ID,
+    into effects: inout EffectQueue<Effect>
+  ) {
+    statistics.rejected += 1
+    let original = SessionMulticast(
+      type: .join,
+      hint: .none,
+      groups: NameField.bytes(of: [group])[...],
+      data: []
+    )
+    // A refused join is shown by the bit of the view that it would have caused.
+    let message = DaemonMessage.rejected(
+      sender: client.privateName,
+      original: .causedByJoin,
+      original
+    )
+    queue(Output.Item(bytes: message.bytes(), isDroppable: false), for: id, into: &effects)
   }
 
   /// A message to groups and private names; to nobody it goes nowhere.

@@ -38,15 +38,16 @@ extension SessionsEngine {
     }
   }
 
-  /// A view of a group.
+  /// A view of a group, to each of the sessions; it is written once for all of them.
   ///
   /// Members and sets are in the order of the daemons' configuration, then of names.
   mutating func deliver(
     _ view: View,
-    to receiver: InlineName,
+    to receivers: [InlineName],
     into effects: inout EffectQueue<Effect>
   ) {
-    guard wantsMembership(receiver) else { return }
+    let receivers = receivers.filter { wantsMembership($0) }
+    guard !receivers.isEmpty else { return }
     let (cause, sets, ownSet): (MembershipMessage.Cause, [[InlineName]], Int) =
       switch view.cause {
       case .join(let member): (.join, [[member.privateName]], 0)
@@ -62,7 +63,8 @@ extension SessionsEngine {
       sets: sets,
       ownSet: ownSet
     )
-    tell(.membership(message), to: receiver, into: &effects)
+    let bytes = DaemonMessage.membership(message).bytes()
+    for receiver in receivers { tell(bytes, to: receiver, into: &effects) }
   }
 
   /// The sets of a network view in the order of their first members, and the place of the own one.
@@ -104,9 +106,18 @@ extension SessionsEngine {
     to receiver: InlineName,
     into effects: inout EffectQueue<Effect>
   ) {
-    guard wantsMembership(receiver), case .session(let id) = names[receiver] else { return }
+    guard wantsMembership(receiver) else { return }
+    tell(message.bytes(), to: receiver, into: &effects)
+  }
+
+  private mutating func tell(
+    _ bytes: [UInt8],
+    to receiver: InlineName,
+    into effects: inout EffectQueue<Effect>
+  ) {
+    guard case .session(let id) = names[receiver] else { return }
     statistics.memberships += 1
-    queue(Output.Item(bytes: message.bytes(), isDroppable: false), for: id, into: &effects)
+    queue(Output.Item(bytes: bytes, isDroppable: false), for: id, into: &effects)
   }
 
   private func wantsMembership(_ name: InlineName) -> Bool {
@@ -124,7 +135,7 @@ extension SessionsEngine {
   }
 
   /// Queues a message; a client that does not keep up loses it, another, or the session.
-  private mutating func queue(
+  mutating func queue(
     _ item: Output.Item,
     for id: ID,
     into effects: inout EffectQueue<Effect>
@@ -154,7 +165,9 @@ extension SessionsEngine {
       case .disconnect: return close(id, .slow, into: &effects)
       case .dropOldest:
         guard sessions[id]?.output.dropOldest() == true else {
-          return close(id, .slow, into: &effects)
+          // What is half written has to wait, however long it is.
+          guard sessions[id]?.output.count == 0 else { return close(id, .slow, into: &effects) }
+          return
         }
         statistics.dropped += 1
         if sessions[id]?.output.isDropping == false, case .open(let client) = sessions[id]?.phase {
@@ -167,7 +180,10 @@ extension SessionsEngine {
 
   /// The connection takes more: hands out the next batch.
   mutating func flush(_ id: ID, into effects: inout EffectQueue<Effect>) {
-    guard let batch = sessions[id]?.output.takeBatch() else { return }
+    let (messages, bytes) = (settings.queuedMessages, settings.queuedBytes)
+    guard let batch = sessions[id]?.output.takeBatch(messages: messages, bytes: bytes) else {
+      return
+    }
     guard batch.isEmpty else {
       sessions[id]?.output.flow = .writing
       effects.append(.write(id, batch))

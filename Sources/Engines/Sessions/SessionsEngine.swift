@@ -83,7 +83,7 @@ package struct SessionsEngine: StateMachine {
       block(id, messages: messages, bytes: bytes, into: &effects)
     case .message(let message, let receivers):
       deliver(message, to: receivers, into: &effects)
-    case .view(let view, let name): deliver(view, to: name, into: &effects)
+    case .view(let view, let receivers): deliver(view, to: receivers, into: &effects)
     case .transitional(let group, let ending, let name):
       tellTransition(group, ending: ending, to: name, into: &effects)
     case .left(let group, let name):
@@ -181,6 +181,7 @@ extension SessionsEngine {
     package let name: InlineName
     package let peer: Peer
     package let wantsMembership: Bool
+    /// What is not with the kernel.
     package let queuedMessages: Int
     package let queuedBytes: Int
     package let dropped: UInt64
@@ -190,13 +191,14 @@ extension SessionsEngine {
   package var summaries: [Summary] {
     sessions.keys.sorted().compactMap { id in
       guard let session = sessions[id], case .open(let client) = session.phase else { return nil }
+      let waiting = session.output.waiting
       return Summary(
         id: id,
         name: client.name,
         peer: session.peer,
         wantsMembership: client.wantsMembership,
-        queuedMessages: session.output.count,
-        queuedBytes: session.output.bytes,
+        queuedMessages: waiting.messages,
+        queuedBytes: waiting.bytes,
         dropped: session.output.dropped
       )
     }

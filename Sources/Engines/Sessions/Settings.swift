@@ -55,6 +55,8 @@ extension SessionsEngine {
     /// The most bytes that wait for a client that does not read.
     package var queuedBytes = 32 << 20
     package var slowPolicy = SlowPolicy.disconnect
+    /// The most groups that a session is in; a join beyond that is rejected.
+    package var sessionGroups = 10_000
     /// The most bytes of data and group names of one message, 32 for each name.
     package var longestMessage = 144_000
 

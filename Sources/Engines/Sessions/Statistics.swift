@@ -12,6 +12,8 @@ extension SessionsEngine {
     package internal(set) var commands: UInt64 = 0
     /// Multicasts to nobody, and joins and leaves of what is no group: without effect.
     package internal(set) var withoutEffect: UInt64 = 0
+    /// Joins of sessions that are in as many groups as they may be.
+    package internal(set) var rejected: UInt64 = 0
     /// Messages queued for clients: of clients, and about membership.
     package internal(set) var delivered: UInt64 = 0
     package internal(set) var memberships: UInt64 = 0
@@ -48,7 +50,7 @@ extension SessionsEngine {
     case handshakeTime
     /// The client was refused, and read why.
     case refused
-    /// It made room for another that is not accepted yet.
+    /// Not accepted yet, it made room for another.
     case crowded
     /// Neither one service nor one command, or marks that contradict each other.
     case illegalType

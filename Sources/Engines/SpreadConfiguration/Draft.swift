@@ -60,6 +60,7 @@ struct Draft: Sendable {
   var maxSessionsPerAddress: Int?
   var queueMessages = 1_000
   var queueBytes = 16 << 20
+  var sessionGroups = 10_000
   var slowSession = SpreadConfiguration.SlowSession.disconnect
   var handshakeTimeout = Duration.seconds(10)
   var longestMessage = 144 << 10
@@ -70,8 +71,8 @@ struct Draft: Sendable {
 
   var user: String?
   var group: String?
-  var runtimeDirectory = "/run/spread"
-  var control = "/run/spread/control"
+  var runtimeDirectory = SpreadConfiguration.usualRuntimeDirectory
+  var control = SpreadConfiguration.usualRuntimeDirectory + "/control"
   var portReuse = SpreadConfiguration.PortReuse.auto
 
   var log = SpreadConfiguration.Log(

@@ -86,6 +86,7 @@ extension Parser {
       limitPerAddress: draft.maxSessionsPerAddress,
       queueMessages: draft.queueMessages,
       queueBytes: draft.queueBytes,
+      groups: draft.sessionGroups,
       slowSession: draft.slowSession,
       handshakeTimeout: draft.handshakeTimeout,
       longestMessage: draft.longestMessage,

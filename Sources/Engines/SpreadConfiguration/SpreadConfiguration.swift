@@ -17,6 +17,8 @@ package struct SpreadConfiguration: Sendable, Equatable {
   package static let mostDaemons = 128
   /// The most segments.
   package static let mostSegments = 20
+  /// Where the sockets for this machine are unless the file says otherwise.
+  package static let usualRuntimeDirectory = "/run/spread"
   /// The longest name of a daemon, which is the last part of its sessions' private names.
   package static let longestName = 19
 
@@ -132,6 +134,8 @@ extension SpreadConfiguration {
     package var queueMessages: Int
     /// The most bytes that wait for one session.
     package var queueBytes: Int
+    /// The most groups that one session is in; at least 1.
+    package var groups: Int
     package var slowSession: SlowSession
     /// How long a client may take to be connected.
     package var handshakeTimeout: Duration
@@ -143,6 +147,11 @@ extension SpreadConfiguration {
     package var requiredMethods: [AuthMethod]
     /// The ``AccessList`` of ``AuthMethod/ip``.
     package var accessFile: String
+
+    /// Whether ``accessFile`` is read.
+    package var checksAddresses: Bool {
+      allowedMethods.contains(.ip) || requiredMethods.contains(.ip)
+    }
   }
 
   /// A TCP listener for clients.

@@ -43,9 +43,15 @@ package struct SessionNode: StateMachine {
     case groupsNote(GroupsEngine.Note)
   }
 
-  /// A message to local sessions, collected as long as one follows the other.
-  private struct Delivery: Sendable, Equatable {
-    let message: GroupMessage
+  /// A message or a view to local sessions, collected as long as one follows the other: it is written
+  /// once for all of them.
+  fileprivate struct Delivery: Sendable, Equatable {
+    enum Content: Sendable, Equatable {
+      case message(GroupMessage)
+      case view(GroupsEngine.View)
+    }
+
+    let content: Content
     var receivers: [InlineName]
   }
 
@@ -80,7 +86,8 @@ package struct SessionNode: StateMachine {
     let overhead = SessionEnvelope.longest + 8_192
     ring.longestMessage = max(ring.longestMessage, sessions.longestMessage + overhead)
     var groups = GroupsEngine.Settings(me: ring.me)
-    groups.localProcesses = sessions.sessions
+    // Sessions have a limit of their own, which the operator may change while the daemon runs.
+    groups.localProcesses = .max
     node = GroupNode(
       settings: ring,
       groups: groups,
@@ -167,7 +174,8 @@ package struct SessionNode: StateMachine {
     into effects: inout EffectQueue<Effect>
   ) {
     switch effect {
-    case .client(.message(let message), let name): collect(message, to: name, at: now)
+    case .client(.message(let message), let name): collect(.message(message), to: name, at: now)
+    case .client(.view(let view), let name): collect(.view(view), to: name, at: now)
     case .client(let notice, let name):
       deliver(at: now)
       tell(notice, to: name, at: now)
@@ -199,24 +207,25 @@ package struct SessionNode: StateMachine {
     }
   }
 
-  /// Keeps a message until it is clear who else here gets it.
-  private mutating func collect(_ message: GroupMessage, to name: InlineName, at now: Instant) {
-    if delivery?.message.isSameMessage(as: message) == true {
+  /// Keeps a message or view until it is clear who else here gets it.
+  private mutating func collect(_ content: Delivery.Content, to name: InlineName, at now: Instant) {
+    if delivery?.content.isSame(as: content) == true {
       delivery?.receivers.append(name)
       return
     }
     deliver(at: now)
-    delivery = Delivery(message: message, receivers: [name])
+    delivery = Delivery(content: content, receivers: [name])
   }
 
   private mutating func deliver(at now: Instant) {
     guard let delivery else { return }
     self.delivery = nil
-    clients.handle(
-      .message(delivery.message, to: delivery.receivers),
-      at: now,
-      into: &clientEffects
-    )
+    let event: SessionsEngine.Event =
+      switch delivery.content {
+      case .message(let message): .message(message, to: delivery.receivers)
+      case .view(let view): .view(SessionsEngine.View(view), to: delivery.receivers)
+      }
+    clients.handle(event, at: now, into: &clientEffects)
   }
 
   private mutating func tell(_ notice: GroupsEngine.Notice, to name: InlineName, at now: Instant) {
@@ -224,10 +233,9 @@ package struct SessionNode: StateMachine {
     switch notice {
     case .transitional(let group, let ending):
       event = .transitional(group, ending: ending, to: name)
-    case .view(let view): event = .view(SessionsEngine.View(view), to: name)
     case .left(let group): event = .left(group, to: name)
-    // The session says so itself; its end is told by `crash`; messages are collected.
-    case .connected, .disconnected, .message: return
+    // The session says so itself; its end is told by `crash`; messages and views are collected.
+    case .connected, .disconnected, .message, .view: return
     }
     clients.handle(event, at: now, into: &clientEffects)
   }
@@ -246,6 +254,27 @@ package struct SessionNode: StateMachine {
       }
     }
     leaving = rest
+  }
+}
+
+extension SessionNode.Delivery.Content {
+  fileprivate func isSame(as other: Self) -> Bool {
+    switch (self, other) {
+    case (.message(let one), .message(let two)): one.isSameMessage(as: two)
+    case (.view(let one), .view(let two)): one.isSameView(as: two)
+    case (.message, .view), (.view, .message): false
+    }
+  }
+}
+
+extension GroupsEngine.View {
+  /// Whether the clients of two members are told the same: only a network view tells the own set.
+  fileprivate func isSameView(as other: Self) -> Bool {
+    guard id == other.id, group == other.group else { return false }
+    return switch cause {
+    case .network: ownSet == other.ownSet
+    case .join, .leave, .disconnect: true
+    }
   }
 }
 

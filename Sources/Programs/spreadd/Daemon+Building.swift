@@ -174,6 +174,7 @@ extension Daemon {
     settings.handshakeTime = sessions.handshakeTimeout
     settings.queuedMessages = sessions.queueMessages
     settings.queuedBytes = sessions.queueBytes
+    settings.sessionGroups = sessions.groups
     settings.longestMessage = sessions.longestMessage
     settings.slowPolicy =
       switch sessions.slowSession {

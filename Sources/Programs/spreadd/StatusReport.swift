@@ -110,6 +110,7 @@ struct StatusReport {
       ("disconnects", groups.disconnects), ("sessions_opened", sessions.opened),
       ("sessions_accepted", sessions.accepted), ("multicasts", sessions.multicasts),
       ("commands", sessions.commands), ("without_effect", sessions.withoutEffect),
+      ("rejected_joins", sessions.rejected),
       ("delivered", sessions.delivered), ("memberships", sessions.memberships),
       ("dropped_for_slow_sessions", sessions.dropped), ("unreadable", sessions.unreadable),
     ]
