@@ -20,6 +20,8 @@ package final class StreamListener {
   }
 
   private static let backlog: Int32 = 1_024
+  /// How long an idle TCP connection is trusted, in seconds; it is asked thrice in as long again.
+  private static let idle: CInt = 30
 
   /// Where it listens, with the port that the kernel chose if 0 was asked for.
   package let place: Place
@@ -75,12 +77,21 @@ package final class StreamListener {
       return StreamConnection(accepted, peer: .user(peer.user))
     }
     guard let accepted = try tcp?.descriptor.accept() else { return nil }
-    // Neither is worth losing a connection for.
-    try? accepted.setOption(level: CInt(IPPROTO_TCP), name: TCP_NODELAY, value: 1, "")
-    try? accepted.setOption(level: SOL_SOCKET, name: SO_KEEPALIVE, value: 1, "")
+    Self.prepare(accepted)
     // A client that reset the connection meanwhile has no address any more.
     guard let peer = try? Endpoint.peer(of: accepted) else { return try accept() }
     return StreamConnection(accepted, peer: .address(peer.address))
+  }
+
+  /// Options of a client's connection, none of which is worth losing it for.
+  private static func prepare(_ accepted: borrowing Descriptor) {
+    let tcp = CInt(IPPROTO_TCP)
+    try? accepted.setOption(level: tcp, name: TCP_NODELAY, value: 1, "")
+    // A client whose machine is gone says nothing: it is to be known in a minute, not in hours.
+    try? accepted.setOption(level: SOL_SOCKET, name: SO_KEEPALIVE, value: 1, "")
+    try? accepted.setOption(level: tcp, name: TCP_KEEPIDLE, value: idle, "")
+    try? accepted.setOption(level: tcp, name: TCP_KEEPINTVL, value: idle / 3, "")
+    try? accepted.setOption(level: tcp, name: TCP_KEEPCNT, value: 3, "")
   }
 
   /// Calls `handler` whenever connections wait.
