@@ -55,6 +55,22 @@ class Spreadctl(AloneTest):
         self.assertIn("* talk: #text#dA joined; members: #text#dA\n", output)
         self.assertIn("\n#me#dA -> talk (agreed): one\n", output)
 
+    def test_a_line_of_the_longest_length(self) -> None:
+        """Whether its end comes with it or later, it is one message."""
+        process = self.client_("log", "--json", "g", stdin=subprocess.PIPE)
+        assert process.stdin is not None
+        process.stdin.write("x" * (128 << 10))
+        process.stdin.flush()
+        time.sleep(0.5)
+        code, output, _ = self.end(process, "\nnext\n")
+        self.assertEqual((code, json.loads(output)), (0, {"lines": 2, "bytes": (128 << 10) + 4}))
+
+    def test_a_configuration_with_names_to_look_up(self) -> None:
+        path = self.daemon.directory / "names.conf"
+        path.write_text(f"Spread_Segment unicast {{ localhost }}\nControlSocket = {self.daemon.control}\n")
+        code, output, errors = self.run_("members", "-c", str(path), "nobody")
+        self.assertEqual((code, output, errors), (1, "", "spreadctl: nobody has no members\n"))
+
     def test_a_message_of_a_file(self) -> None:
         path = self.daemon.directory / "message"
         path.write_bytes(b"\0\xff of a file")

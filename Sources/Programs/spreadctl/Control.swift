@@ -28,7 +28,7 @@ struct ControlOptions: ParsableArguments {
     }
   }
 
-  private static let standard = "/run/spread/control"
+  private static let standard = SpreadConfiguration.usualRuntimeDirectory + "/control"
 
   /// The daemon's answer to a request.
   func ask(_ request: String) throws(CommandFailure) -> JSONValue {
@@ -54,12 +54,13 @@ struct ControlOptions: ParsableArguments {
     guard let config else { return control ?? Self.standard }
     let text: [UInt8]
     do throws(SystemError) {
-      text = try SmallFile.read(config, limit: SpreadConfiguration.longestText)
+      text = try SmallFile.read(config, limit: SpreadConfiguration.longestText + 1)
     } catch {
       throw CommandFailure(text: "\(error)", code: 2)
     }
     do throws(Diagnostics) {
-      return try SpreadConfiguration.parse(text: text, file: config).process.control
+      return try SpreadConfiguration.parse(text: text, file: config, resolve: HostName.address)
+        .process.control
     } catch {
       throw CommandFailure(text: error.description, code: 2)
     }

@@ -137,7 +137,9 @@ private final class LineSender {
     if let feed = pending[max(start, min(searched, end))..<end].firstIndex(of: 0x0A) {
       return start..<feed
     }
-    if end - start == longest || isAtEnd && end > start { return start..<end }
+    // Whether a line so long ends there shows only with the next byte.
+    if end - start == longest, end < pending.count { return start..<end }
+    if isAtEnd, end > start { return start..<end }
     searched = end
     return nil
   }
