@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 import unittest
 from pathlib import Path
@@ -133,6 +134,19 @@ class Doors(ConfiguredTest):
         for host in ("127.0.0.1", "127.0.0.9"):
             Client((host, self.port)).open(b"").close()
 
+    @unittest.skipUnless(os.geteuid() == 0, "needs root for a /run of its own")
+    def test_usual_control_socket(self) -> None:
+        """It does not move with RuntimeDir, so that spreadctl finds it; its directory is made."""
+        folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        daemon = Daemon(folder, "dA", f"Spread_Segment unicast:{self.port} {{ dA 127.0.0.1 }}", "", [])
+        path = folder / "dA.conf"
+        path.write_text(path.read_text().replace(f"ControlSocket = {daemon.control}\n", ""))
+        shell = 'mount -t tmpfs none /run && exec "$@"'
+        process = subprocess.Popen(["unshare", "-m", "sh", "-c", shell, "sh", *daemon.command])
+        self.addCleanup(process.wait, 20)
+        self.addCleanup(process.terminate)
+        until(lambda: Path(f"/proc/{process.pid}/root/run/spread/control").is_socket())
+
     def test_none(self) -> None:
         daemon = self.started("ClientListen = none\nUnixSocket = none", sockets=False)
         for place in (("127.0.0.1", self.port), daemon.path, f"/tmp/{self.port}"):
@@ -195,6 +209,19 @@ class Limits(ConfiguredTest):
                 connect(source).open(b"")
             self.assertEqual(refused.exception.code, -3)
         self.assertEqual(daemon.status()["sessions"]["open"], 4)
+
+    def test_idle_connections_are_asked(self) -> None:
+        """A client whose machine is gone is known soon: the kernel asks after half a minute, not after two hours."""
+        self.started("")
+        with Client(("127.0.0.1", self.port)).open(b"idle") as client:
+            place = client.socket.getsockname()[1]
+            command = ["ss", "-tnoH", f"dport = {place}"]
+
+            def is_asked() -> bool:
+                shown = subprocess.run(command, check=True, capture_output=True, text=True, timeout=20)
+                return re.search(r"timer:\(keepalive,\d\d?sec,0\)", shown.stdout) is not None
+
+            until(is_asked)
 
     def test_handshake_time(self) -> None:
         daemon = self.started("HandshakeTimeout = 300ms")
@@ -335,6 +362,28 @@ class Rings(ConfiguredTest):
         kept = self.started("")
         kept.end()
         self.assertTrue((self.directory / "dA.state" / "ring-sequence").exists())
+
+
+class Lookups(ConfiguredTest):
+    @unittest.skipUnless(os.geteuid() == 0, "needs root for an /etc/hosts of its own")
+    def test_reload_looks_up_nothing(self) -> None:
+        """A look-up may take long, and the ring does not wait for it: SIGHUP keeps what was found at the start."""
+        hosts = self.directory / "hosts"
+        hosts.write_text("127.0.0.1 here\n127.0.0.2 there\n")
+        daemon = self.daemon("", "here", "here")
+        daemon._prefix = ["unshare", "-m", "sh", "-c", f'mount --bind {hosts} /etc/hosts && exec "$@"', "sh"]
+        daemon.start()
+        path = self.directory / "here.conf"
+        text = path.read_text()
+        path.write_text(f"{text}MaxSessions = 7\n")
+        daemon.reload()
+        until(lambda: daemon.status()["sessions"]["limit"] == 7)
+        path.write_text(text.replace("{ here }", "{\n here\n there\n }"))
+        daemon.reload()
+        until(lambda: "there has no address" in daemon.log.read_text())
+        path.write_text(text.replace("{ here }", "{\n here\n there 127.0.0.2\n }"))
+        daemon.reload()
+        until(lambda: [each["node"] for each in daemon.status()["ring"]["configured"]] == ["here", "there"])
 
 
 class Words(ConfiguredTest):

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import os
 import pwd
+import resource
 import signal
 import subprocess
 import unittest
 from pathlib import Path
 
 from covering import covers
-from daemons import Alone, Ring
+from daemons import Alone, Ring, binary
 from support import AloneTest
 from wire import NULL, Client, connect_bytes, until
 
@@ -25,15 +26,45 @@ class Signals(AloneTest):
         self.daemon.configure("MaxSessions = 2")
         self.daemon.reload()
         until(lambda: self.daemon.status()["sessions"]["limit"] == 2)
-        self.client(b"second")
+        second = self.client(b"second")
         first.joined(b"g", 1)
+        # Whoever is let in only now is a client like any other.
+        second.joined(b"g", 2)
+        first.receive()
         # A file with a mistake changes nothing.
         self.daemon.configure("MaxSessions = many")
         self.daemon.reload()
         until(lambda: "stays as it was" in self.daemon.log.read_text())
         self.assertEqual(self.raw().code(), -3)
         first.cast([b"g"], b"still here")
-        self.assertEqual(first.receive().data, b"still here")
+        for client in (first, second):
+            self.assertEqual(client.receive().data, b"still here")
+
+
+class Changes(AloneTest):
+    def test_what_takes_a_restart(self) -> None:
+        """It is named each time that the file is read, until it is taken back."""
+
+        def said(settings: str) -> str:
+            before = len(self.daemon.log.read_text())
+            self.daemon.configure(settings)
+            self.daemon.reload()
+            until(lambda: "read again" in self.daemon.log.read_text()[before:])
+            self.daemon.status()
+            return self.daemon.log.read_text()[before:]
+
+        other = f"UnixSocket = {self.daemon.path}.2"
+        for settings in (other, f"{other}\nMaxSessions = 9"):
+            self.assertIn("at a restart only: listeners", said(settings))
+        self.assertNotIn("restart", said(""))
+
+    def test_what_has_no_effect(self) -> None:
+        self.daemon.configure("LinkProtocol = Hop\nMaxSessions = 60000")
+        self.daemon.reload()
+        until(lambda: "LinkProtocol has no effect" in self.daemon.log.read_text())
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        if limit < 60_000:
+            until(lambda: "too few for MaxSessions = 60000" in self.daemon.log.read_text())
 
 
 @unittest.skipUnless(os.geteuid() == 0, "needs root for network namespaces")
@@ -92,27 +123,90 @@ class Ending(unittest.TestCase):
             daemon.client(b"client")
 
 
+@unittest.skipUnless(os.geteuid() == 0, "needs root to give it up")
 class Privileges(unittest.TestCase):
-    @unittest.skipUnless(os.geteuid() == 0, "needs root to give it up")
+    SETTINGS = "DaemonUser = nobody\nDaemonGroup = nogroup"
+    NOBODY = pwd.getpwnam("nobody")
+
+    def alone(self) -> Alone:
+        """A daemon that is not started yet, in a directory that everybody may look into."""
+        alone = Alone(self.SETTINGS)
+        alone.daemon.directory.chmod(0o755)
+        return alone
+
+    def key(self, path: Path, *options: str) -> None:
+        command = [str(binary("spreadctl")), "keygen", *options, str(path)]
+        subprocess.run(command, check=True, timeout=20, stdout=subprocess.DEVNULL)
+
     def test_given_up(self) -> None:
-        with Alone("DaemonUser = nobody\nDaemonGroup = nogroup") as daemon:
+        with self.alone() as daemon:
             assert daemon.process is not None
             status = Path(f"/proc/{daemon.process.pid}/status").read_text()
-            nobody = pwd.getpwnam("nobody")
             fields = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
-            self.assertEqual(set(fields["Uid"].split()), {str(nobody.pw_uid)})
-            self.assertEqual(set(fields["Gid"].split()), {str(nobody.pw_gid)})
+            self.assertEqual(set(fields["Uid"].split()), {str(self.NOBODY.pw_uid)})
+            self.assertEqual(set(fields["Gid"].split()), {str(self.NOBODY.pw_gid)})
             self.assertEqual(fields["Groups"].split(), [])
             self.assertEqual(int(fields["CapEff"], 16), 0)
             self.assertEqual(Path(daemon.path).stat().st_mode & 0o777, 0o666)
             self.assertEqual(Path(daemon.control).stat().st_mode & 0o777, 0o600)
             daemon.client(b"client").joined(b"g", 1)
 
-    @unittest.skipUnless(os.geteuid() == 0, "needs root to name another user")
     def test_unknown_user(self) -> None:
         with self.assertRaisesRegex(AssertionError, "no user nobody-of-that-name"):
             with Alone("DaemonUser = nobody-of-that-name"):
                 pass
+
+    def test_reload(self) -> None:
+        """What SIGHUP reads and opens again is the daemon's, also after its key was exchanged by root."""
+        alone = self.alone()
+        directory = alone.daemon.directory
+        key, log = directory / "key", directory / "spread.log"
+        self.key(key)
+        os.chown(key, self.NOBODY.pw_uid, self.NOBODY.pw_gid)
+        settings = f"{self.SETTINGS}\nKey = {key}\nEventLogFile = {log}"
+        alone.daemon.configure(settings)
+        with alone as daemon:
+            self.assertNotIn("SIGHUP will be refused", log.read_text())
+            self.key(key, "--add")
+            self.assertEqual((key.stat().st_uid, key.stat().st_mode & 0o777), (self.NOBODY.pw_uid, 0o600))
+            daemon.configure(f"{settings}\nMaxSessions = 7")
+            daemon.reload()
+            until(lambda: daemon.status()["sessions"]["limit"] == 7)
+            self.assertIn("were read again", log.read_text())
+
+    def test_unreadable(self) -> None:
+        """Where the key stays root's, the daemon says at once what becomes of that."""
+        alone = self.alone()
+        key = alone.daemon.directory / "key"
+        self.key(key)
+        alone.daemon.configure(f"{self.SETTINGS}\nKey = {key}")
+        with alone as daemon:
+            self.assertIn(f"{key} cannot be read by the user that the daemon runs as", daemon.log.read_text())
+            daemon.reload()
+            until(lambda: "stays as it was" in daemon.log.read_text())
+            self.assertIn("it must belong to the user that the daemon runs as", daemon.log.read_text())
+
+    def test_directories_of_others(self) -> None:
+        """A runtime directory that was there is not taken away from others."""
+        alone = self.alone()
+        shared = alone.daemon.directory / "shared"
+        shared.mkdir()
+        shared.chmod(0o1777)
+        alone.daemon.configure(f"{self.SETTINGS}\nRuntimeDir = {shared}\nUnixSocket = {shared}/socket")
+        with alone as daemon:
+            self.assertEqual((shared.stat().st_uid, shared.stat().st_mode & 0o7777), (0, 0o1777))
+            Client(f"{shared}/socket").open(b"client").close()
+            self.assertEqual(daemon.end(), 0)
+            self.assertEqual(list(shared.iterdir()), [])
+
+    def test_own_directory(self) -> None:
+        alone = self.alone()
+        own = alone.daemon.directory / "own"
+        alone.daemon.configure(f"{self.SETTINGS}\nRuntimeDir = {own}\nUnixSocket = {own}/socket")
+        with alone as daemon:
+            self.assertEqual((own.stat().st_uid, own.stat().st_mode & 0o7777), (self.NOBODY.pw_uid, 0o755))
+            self.assertEqual(daemon.end(), 0)
+            self.assertEqual(list(own.iterdir()), [])
 
 
 class Access(unittest.TestCase):

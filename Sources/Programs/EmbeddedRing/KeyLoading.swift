@@ -15,15 +15,20 @@ package enum KeyLoading {
   }
 
   /// Reads a key file; every key must be one that this machine can use.
-  package static func load(_ path: String) throws(Failure) -> [ClusterKey] {
+  ///
+  /// The file may belong to `owner`, besides root and this user: to whom the daemon is going to be.
+  package static func load(_ path: String, owner: UInt32? = nil) throws(Failure) -> [ClusterKey] {
     let text: [UInt8]
     do throws(SystemError) {
-      text = try SmallFile.readSecret(path, limit: KeyFile.longestText)
+      text = try SmallFile.readSecret(path, limit: KeyFile.longestText, owner: owner)
     } catch {
       let hint =
-        error.errno.name == "ENOENT"
-        ? "; copy it from another machine of the cluster, or make it: spreadctl keygen \(path)"
-        : ""
+        switch error.errno.name {
+        case "ENOENT":
+          "; copy it from another machine of the cluster, or make it: spreadctl keygen \(path)"
+        case "EACCES": "; it must belong to the user that the daemon runs as"
+        default: ""  // not ours: numbers of the kernel
+        }
       throw Failure(text: "cannot use the key file: \(error)\(hint)")
     }
     let keys: [ClusterKey]

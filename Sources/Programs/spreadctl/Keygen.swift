@@ -67,7 +67,9 @@ struct Keygen: ParsableCommand {
 
   private func existing() throws -> [ClusterKey] {
     do {
-      let text = try SmallFile.readSecret(file, limit: KeyFile.longestText)
+      // Root may exchange the key of a daemon that runs as another user.
+      let owner = geteuid() == 0 ? SmallFile.owner(of: file)?.user : nil
+      let text = try SmallFile.readSecret(file, limit: KeyFile.longestText, owner: owner)
       return try KeyFile.parse(text: text, file: file).keys
     } catch {
       throw CommandFailure(text: "\(error)")
@@ -88,7 +90,9 @@ struct Keygen: ParsableCommand {
 
   private func write(_ keys: [ClusterKey]) throws {
     do {
-      try SmallFile.write(Array(KeyFile.text(of: keys).utf8), to: file)
+      // Whose it was, it stays: the daemon reads it again.
+      let owner = SmallFile.owner(of: file)
+      try SmallFile.write(Array(KeyFile.text(of: keys).utf8), to: file, owner: owner)
     } catch {
       throw CommandFailure(text: "\(error)")
     }

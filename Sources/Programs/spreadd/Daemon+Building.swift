@@ -35,12 +35,26 @@ extension Daemon {
     guard let identity else { return }
     if let directory = configuration.ring.stateDirectory {
       try identity.own(directory)
-      for file in ["lock", "ring-sequence"] {
+      for file in ["lock", "ring-sequence", "ring-sequence.new"] {
         let path = directory + "/" + file
         if Glibc.access(path, F_OK) == 0 { try identity.own(path) }
       }
     }
+    if let file = configuration.log.file { try identity.adoptLog(LogFile.expand(file)) }
     try identity.assume()
+  }
+
+  /// Says which files the next SIGHUP could not read, now that the privileges are given up.
+  static func warnOfUnreadable(_ configuration: SpreadConfiguration, file: String, _ log: Logger) {
+    var files = [file]
+    if case .file(let path) = configuration.ring.key { files.append(path) }
+    let sessions = configuration.sessions
+    if sessions.checksAddresses { files.append(sessions.accessFile) }
+    for path in files where Glibc.access(path, R_OK) != 0 {
+      log.warning(
+        "\(path) cannot be read by the user that the daemon runs as: SIGHUP will be refused"
+      )
+    }
   }
 
   static func lock(_ directory: String?) throws -> LockFile? {
@@ -60,9 +74,7 @@ extension Daemon {
   }
 
   static func accessList(_ sessions: SpreadConfiguration.Sessions) throws -> AccessList {
-    guard sessions.allowedMethods.contains(.ip) || sessions.requiredMethods.contains(.ip) else {
-      return AccessList()
-    }
+    guard sessions.checksAddresses else { return AccessList() }
     do {
       let text = try SmallFile.read(sessions.accessFile, limit: AccessList.longestText + 1)
       return try AccessList.parse(text: text, file: sessions.accessFile)
@@ -73,10 +85,14 @@ extension Daemon {
     }
   }
 
-  static func keys(_ key: SpreadConfiguration.Key) throws -> [ClusterKey]? {
+  /// Reads the keys; their file may belong to whom the daemon becomes.
+  static func keys(
+    _ key: SpreadConfiguration.Key,
+    for identity: Identity?
+  ) throws -> [ClusterKey]? {
     switch key {
     case .none: nil
-    case .file(let path): try KeyLoading.load(path)
+    case .file(let path): try KeyLoading.load(path, owner: identity?.user)
     }
   }
 
@@ -84,11 +100,12 @@ extension Daemon {
     _ configuration: SpreadConfiguration,
     _ me: SpreadConfiguration.Daemon,
     _ boot: BootID,
+    for identity: Identity?,
     _ log: Logger
   ) throws -> PacketLink {
     let cluster = InlineName(Array(configuration.ring.cluster.utf8))?.digest ?? 0
     var sealer: PacketSealer?
-    if let keys = try keys(configuration.ring.key) {
+    if let keys = try keys(configuration.ring.key, for: identity) {
       sealer = try PacketSealer(
         settings: SealingEngine.Settings(
           me: me.node,
@@ -116,7 +133,7 @@ extension Daemon {
     )
   }
 
-  /// What of a configuration has changed and takes a restart.
+  /// What of a configuration is other than at the start, and takes a restart.
   static func fixed(_ present: SpreadConfiguration, _ next: SpreadConfiguration) -> [String] {
     var fixed: [String] = []
     var ring = next.ring

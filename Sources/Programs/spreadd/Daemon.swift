@@ -27,10 +27,12 @@ final class Daemon {
 
   let me: SpreadConfiguration.Daemon
   private(set) var configuration: SpreadConfiguration
+  /// What it was at the start, for what takes a restart to change.
+  private let initial: SpreadConfiguration
   private let logbook: Logbook
   var log: Logger { logbook.log }
   let started = BootClock.now
-  private let reload: () -> SpreadConfiguration?
+  private let reload: (SpreadConfiguration) -> SpreadConfiguration?
   private let loop: EventLoop
   private let manager = ServiceManager()
   private let lock: LockFile?
@@ -46,14 +48,16 @@ final class Daemon {
 
   /// Binds everything, then gives up root's privileges.
   ///
-  /// `reload` reads the configuration file again, and says on the log what is wrong with it.
+  /// `reload` reads the configuration file again while the present one is that, and says on the log
+  /// what is wrong with it.
   init(
     _ configuration: SpreadConfiguration,
     me: SpreadConfiguration.Daemon,
     logbook: Logbook,
-    reload: @escaping () -> SpreadConfiguration?
+    reload: @escaping (SpreadConfiguration) -> SpreadConfiguration?
   ) throws {
-    (self.configuration, self.me, self.logbook, self.reload) = (configuration, me, logbook, reload)
+    (self.configuration, initial, self.me) = (configuration, configuration, me)
+    (self.logbook, self.reload) = (logbook, reload)
     let identity = try Self.identity(configuration.process)
     let loop = try EventLoop()
     self.loop = loop
@@ -61,7 +65,7 @@ final class Daemon {
     lock = try Self.lock(configuration.ring.stateDirectory)
     access = try Self.accessList(configuration.sessions)
     let boot = BootID(Entropy.word(), Entropy.word(), Entropy.word(), Entropy.word())
-    link = try Self.makeLink(configuration, me, boot, logbook.log)
+    link = try Self.makeLink(configuration, me, boot, for: identity, logbook.log)
     // Set below; the store answers only once the loop runs.
     var stored: (SessionNode.Event) -> Void = { _ in }
     store = try SequenceStore(directory: configuration.ring.stateDirectory, loop: loop) {
@@ -171,7 +175,7 @@ final class Daemon {
 
   /// Takes over what can change without a restart; if anything of it cannot be, nothing.
   private func reconfigure() {
-    guard let next = reload() else {
+    guard let next = reload(configuration) else {
       return log.error("SIGHUP: the configuration stays as it was")
     }
     let ring = Self.ringSettings(next, me)
@@ -179,13 +183,13 @@ final class Daemon {
       try check(next, ring)
       let rules = try Self.accessList(next.sessions)
       let log = try logbook.prepare(next.log)
-      if let keys = try Self.keys(next.ring.key) { try link.replace(keys: keys) }
+      if let keys = try Self.keys(next.ring.key, for: nil) { try link.replace(keys: keys) }
       access = rules
       logbook.turn(to: log)
     } catch {
       return log.error("SIGHUP: the configuration stays as it was: \(Self.text(error))")
     }
-    let fixed = Self.fixed(configuration, next)
+    let fixed = Self.fixed(initial, next)
     configuration.sessions = next.sessions
     configuration.log = next.log
     configuration.ring.timers = next.ring.timers
@@ -194,6 +198,8 @@ final class Daemon {
     feed(.reconfigure(ring))
     feed(.session(.configured(Self.sessionSettings(configuration, me))))
     clients.setMode(next.sessions.unixSocketMode)
+    for notice in next.notices { log.warning("\(notice)") }
+    OpenFiles.check(for: next.sessions, log)
     log.notice("SIGHUP: members, timers, keys, limits, access rules and the log were read again")
     if !fixed.isEmpty {
       log.warning(
@@ -271,15 +277,18 @@ final class Daemon {
 
   private func serve(_ listener: StreamListener) throws { try clients.serve(listener) }
 
-  /// Makes the runtime directory if a path lies in it; others are there.
+  /// Makes the runtime directory, or the usual one, if a path lies in it; others are there.
+  ///
+  /// One that was there, such as `/tmp`, may be others' too: it stays as it is.
   private func makeRuntimeDirectory(of path: String, for identity: Identity?) throws {
-    let directory = configuration.process.runtimeDirectory
-    guard path.hasPrefix(directory + "/") else { return }
-    try SmallFile.makeDirectory(directory)
+    let directories = [
+      configuration.process.runtimeDirectory, SpreadConfiguration.usualRuntimeDirectory,
+    ]
+    guard let directory = directories.first(where: { path.hasPrefix($0 + "/") }),
+      try SmallFile.makeDirectory(directory)
+    else { return }
     // Clients of all users come here.
-    guard chmod(directory, 0o755) == 0 || identity == nil else {
-      throw SystemError("set the mode of \(directory)", .last)
-    }
+    try SystemError.check(chmod(directory, 0o755), "set the mode of \(directory)")
     try identity?.own(directory)
   }
 

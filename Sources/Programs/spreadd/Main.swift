@@ -78,23 +78,21 @@ struct Spreadd {
     }
     let log = logbook.log
     for notice in configuration.notices { log.warning("\(notice)") }
-    let files = OpenFiles.raise()
-    if files < configuration.sessions.limit + 64 {
-      let limit = configuration.sessions.limit
-      log.warning(
-        "at most \(files) files may be open, too few for MaxSessions = \(limit): raise LimitNOFILE"
-      )
-    }
+    OpenFiles.check(for: configuration.sessions, log)
     do {
       Signal.holdBack()
-      let daemon = try Daemon(configuration, me: me, logbook: logbook) {
+      let daemon = try Daemon(configuration, me: me, logbook: logbook) { present in
         do throws(Problem) {
-          return try read(options.config)
+          // The ring must not wait for a look-up: names have the addresses that were found before.
+          return try read(options.config) { name in
+            present.daemons.first { "\($0.node)" == name }?.endpoint.address
+          }
         } catch {
           logbook.log.error("\(error.text)")
           return nil
         }
       }
+      Daemon.warnOfUnreadable(configuration, file: options.config, log)
       Background.started()
       try daemon.run()
     } catch {
@@ -130,14 +128,17 @@ struct Spreadd {
 
   private static func load(_ options: Options) throws(Exit) -> SpreadConfiguration {
     do throws(Problem) {
-      return try read(options.config)
+      return try read(options.config, resolve: HostName.address)
     } catch {
       Terminal.error(error.text)
       throw .usage
     }
   }
 
-  private static func read(_ path: String) throws(Problem) -> SpreadConfiguration {
+  private static func read(
+    _ path: String,
+    resolve: (String) -> IPAddress?
+  ) throws(Problem) -> SpreadConfiguration {
     let text: [UInt8]
     do {
       text = try SmallFile.read(path, limit: SpreadConfiguration.longestText + 1)
@@ -145,7 +146,7 @@ struct Spreadd {
       throw Problem(text: "spreadd: cannot read the configuration: \(error)")
     }
     do throws(Diagnostics) {
-      return try .parse(text: text, file: path, resolve: HostName.address)
+      return try .parse(text: text, file: path, resolve: resolve)
     } catch {
       throw Problem(text: error.description)
     }

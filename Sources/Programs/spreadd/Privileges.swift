@@ -2,7 +2,9 @@
 
 import DaemonKit
 import Glibc
+import Logging
 import Reactor
+import SpreadConfiguration
 
 /// Whom the daemon becomes once its sockets are bound.
 struct Identity {
@@ -48,6 +50,17 @@ struct Identity {
     guard setuid(0) < 0 else { throw SystemError("give up root's privileges", Errno(EPERM)) }
   }
 
+  /// Gives it the log that root has just opened, so that it can open it again.
+  ///
+  /// What is no file, such as a terminal, or is somebody else's, stays as it is.
+  func adoptLog(_ path: String) throws(SystemError) {
+    var status = stat()
+    guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_uid == 0 else {
+      return
+    }
+    try own(path)
+  }
+
   /// Gives a file or directory to it.
   func own(_ path: String) throws(SystemError) {
     try SystemError.check(lchown(path, user, group), "give \(path) to user \(name)")
@@ -56,8 +69,18 @@ struct Identity {
 
 /// Room for as many connections as the system allows this process.
 enum OpenFiles {
+  /// Raises the limit of descriptors, and says where that is too low for the sessions.
+  static func check(for sessions: SpreadConfiguration.Sessions, _ log: Logger) {
+    let files = raise()
+    guard files < sessions.limit + 64 else { return }
+    let limit = sessions.limit
+    log.warning(
+      "at most \(files) files may be open, too few for MaxSessions = \(limit): raise LimitNOFILE"
+    )
+  }
+
   /// Raises the limit of descriptors as far as it goes; returns it.
-  static func raise() -> Int {
+  private static func raise() -> Int {
     var limit = rlimit()
     guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 0 }
     limit.rlim_cur = limit.rlim_max

@@ -39,27 +39,50 @@ package enum SmallFile {
     }
   }
 
-  /// Reads a file that only its owner may read, and that belongs to this user or to root.
+  /// Reads a file that only its owner may read: this user, root, or `owner`.
   ///
   /// - Throws: what failed; `EPERM` when others could have read or written it.
-  package static func readSecret(_ path: String, limit: Int) throws(SystemError) -> [UInt8] {
+  package static func readSecret(
+    _ path: String,
+    limit: Int,
+    owner: UInt32? = nil
+  ) throws(SystemError) -> [UInt8] {
     try read(path, limit: limit) { status throws(SystemError) in
-      guard status.st_mode & 0o077 == 0, status.st_uid == geteuid() || status.st_uid == 0 else {
-        throw SystemError("trust \(path), which must be root's with mode 0600", Errno(EPERM))
+      let owners = [geteuid(), 0, owner ?? 0]
+      guard status.st_mode & 0o077 == 0, owners.contains(status.st_uid) else {
+        throw SystemError(
+          "trust \(path), which must have mode 0600 and belong to root or to who reads it",
+          Errno(EPERM)
+        )
       }
     }
   }
 
+  /// To whom a file belongs; `nil` if there is none.
+  package static func owner(of path: String) -> (user: UInt32, group: UInt32)? {
+    var status = stat()
+    return stat(path, &status) == 0 ? (status.st_uid, status.st_gid) : nil
+  }
+
   /// Replaces a file so that after a crash at any moment there is the old or the new one, whole.
   ///
-  /// Returns when the content and the name are on stable storage; the file has mode 0600.
-  package static func write(_ bytes: [UInt8], to path: String) throws(SystemError) {
+  /// Returns when the content and the name are on stable storage; the file has mode 0600, and belongs
+  /// to `owner` where that is given, which takes root's privileges.
+  package static func write(
+    _ bytes: [UInt8],
+    to path: String,
+    owner: (user: UInt32, group: UInt32)? = nil
+  ) throws(SystemError) {
     let temporary = path + ".new"
     let raw = try SystemError.check(
       open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600),
       "create \(temporary)"
     )
     let file = Descriptor(adopting: raw)
+    if let owner {
+      let result = fchown(file.rawValue, owner.user, owner.group)
+      try SystemError.check(result, "give \(temporary) to the owner of \(path)")
+    }
     var rest = bytes[...]
     while !rest.isEmpty {
       let count = rest.withUnsafeBytes { Glibc.write(file.rawValue, $0.baseAddress, $0.count) }
@@ -80,15 +103,17 @@ package enum SmallFile {
   }
 
   /// Makes a directory, and those above it, with mode 0700 where they are missing.
-  package static func makeDirectory(_ path: String) throws(SystemError) {
-    if mkdir(path, 0o700) == 0 || errno == EEXIST { return }
-    guard errno == ENOENT, parent(of: path) != path else {
-      throw SystemError("make the directory \(path)", .last)
+  ///
+  /// - Returns: whether the directory was missing.
+  @discardableResult
+  package static func makeDirectory(_ path: String) throws(SystemError) -> Bool {
+    if mkdir(path, 0o700) == 0 { return true }
+    if errno == ENOENT, parent(of: path) != path {
+      try makeDirectory(parent(of: path))
+      if mkdir(path, 0o700) == 0 { return true }
     }
-    try makeDirectory(parent(of: path))
-    guard mkdir(path, 0o700) == 0 || errno == EEXIST else {
-      throw SystemError("make the directory \(path)", .last)
-    }
+    guard errno == EEXIST else { throw SystemError("make the directory \(path)", .last) }
+    return false
   }
 
   /// Makes the directory that a file lies in, as ``makeDirectory(_:)`` does.

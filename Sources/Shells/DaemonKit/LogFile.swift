@@ -23,7 +23,7 @@ package final class LogFile: Sendable {
   }
 
   /// The path with the machine's name in it.
-  static func expand(_ path: String) -> String {
+  package static func expand(_ path: String) -> String {
     var expanded = ""
     var rest = path[...]
     while let percent = rest.firstIndex(of: "%") {
