@@ -417,10 +417,27 @@ class Words(ConfiguredTest):
             self.assertTrue(any(reason in text for text in said), said)
 
     def test_unreadable_files(self) -> None:
+        rules = self.directory / "rules"
+        rules.write_text("local\n10.0.0.0/99\n")
         for settings, reason in (
             ("Key = /nonexistent/key", "/nonexistent/key"),
             ('AllowedAuthMethods = "IP"\nAccessFile = /nonexistent/rules', "cannot read who may connect"),
-            ("EventLogFile = /nonexistent/log", "/nonexistent/log"),
+            (f'AllowedAuthMethods = "IP"\nAccessFile = {rules}', "rules:2:1: .* is not a rule"),
         ):
+            daemon = self.daemon(settings)
             with self.assertRaisesRegex(AssertionError, reason):
-                self.daemon(settings).start()
+                daemon.start()
+            # Nothing of that heals by itself, and none is a good configuration.
+            assert daemon.process is not None
+            self.assertEqual(daemon.process.returncode, 2)
+            self.assertRegex(self.check(settings, status=2), reason)
+        with self.assertRaisesRegex(AssertionError, "/nonexistent/log"):
+            self.daemon("EventLogFile = /nonexistent/log").start()
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root to become somebody else")
+    def test_unknown_identities(self) -> None:
+        for settings, reason in (
+            ("DaemonUser = nobody-of-that-name", "no user nobody-of-that-name"),
+            ("DaemonUser = nobody\nDaemonGroup = none-of-that-name", "no group none-of-that-name"),
+        ):
+            self.assertIn(reason, self.check(settings, status=2))

@@ -87,6 +87,8 @@ struct SettingsTests {
       other.notices = first.notices
       #expect(other == first)
     }
+    // Whoever is alone has nothing to multicast.
+    #expect(try parse(smallest).notices.isEmpty)
     let quoted = try parse("Spread_Segment 127.0.0.255:4803 { 'localhost' 127.0.0.1 }")
     #expect(try parse(smallest) == quoted)
   }
@@ -190,7 +192,7 @@ struct SettingsTests {
     let configuration = try parse(
       """
       Spread_Segment 127.0.0.255:4803 {
-        a 127.0.0.1:5 { D M 127.0.0.1 C D 127.0.0.2:6 }
+        a 127.0.0.1:5 { D M 127.0.0.1 C D 127.0.0.2:6 } b 127.0.0.9
       }
       DebugFlags = { ALL !MEMORY }
       Window = 100

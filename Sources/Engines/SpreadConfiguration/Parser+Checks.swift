@@ -205,6 +205,8 @@ extension Parser {
     var group: IPAddress?
     for segment in draft.segments {
       guard let address = segment.address else { continue }
+      // A daemon that is alone has nobody to send to.
+      guard draft.daemons.count > 1 || address.value.isMulticast else { continue }
       guard address.value.isMulticast else {
         note(
           "the broadcast address \(address.value) is not used: messages are sent to each daemon",

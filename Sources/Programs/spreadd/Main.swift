@@ -44,6 +44,7 @@ struct Spreadd {
     do throws(Exit) {
       let configuration = try load(options)
       let me = try identify(configuration, options)
+      try check(configuration)
       if options.check {
         for notice in configuration.notices { Terminal.error("\(notice)") }
         Terminal.output("\(options.config): the configuration is good; this is \(me.node)")
@@ -149,6 +150,18 @@ struct Spreadd {
       return try .parse(text: text, file: path, resolve: resolve)
     } catch {
       throw Problem(text: error.description)
+    }
+  }
+
+  /// Sees whether what the configuration names besides itself is there and good.
+  private static func check(_ configuration: SpreadConfiguration) throws(Exit) {
+    do {
+      let identity = try Daemon.identity(configuration.process)
+      _ = try Daemon.keys(configuration.ring.key, for: identity)
+      _ = try Daemon.accessList(configuration.sessions)
+    } catch {
+      Terminal.error("spreadd: \(Daemon.text(error))")
+      throw .usage
     }
   }
 
