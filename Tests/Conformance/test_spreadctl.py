@@ -55,6 +55,15 @@ class Spreadctl(AloneTest):
         self.assertIn("* talk: #text#dA joined; members: #text#dA\n", output)
         self.assertIn("\n#me#dA -> talk (agreed): one\n", output)
 
+    def test_names_that_would_upset_a_terminal(self) -> None:
+        """A sender may name anything among its destinations; what is printed stays one harmless line."""
+        text = self.client_("join", "-n", "text", "--count", "1", "odd")
+        until(lambda: len(self.members("odd")) == 1)
+        with self.client(b"sender", membership=False) as sender:
+            sender.cast([b"odd", b"\x1b[31mred\n#boss#dA"], b"\x07")
+            code, output, _ = self.end(text)
+        self.assertEqual((code, output.splitlines()[-1]), (0, r"#sender#dA -> odd \u{1b}[31mred\u{a}#boss#dA (agreed): \u{7}"))
+
     def test_a_line_of_the_longest_length(self) -> None:
         """Whether its end comes with it or later, it is one message."""
         process = self.client_("log", "--json", "g", stdin=subprocess.PIPE)

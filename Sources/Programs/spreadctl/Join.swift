@@ -93,12 +93,12 @@ struct MessageLine {
     case .regular(let sender, let multicast):
       let tag = multicast.hint.tag ?? 0
       let details = serviceName(multicast) + (tag == 0 ? "" : ", \(tag)")
-      return "\(sender.text) -> \(destinations(multicast)) (\(details)): \(payload(multicast))"
+      return "\(shown(sender)) -> \(destinations(multicast)) (\(details)): \(payload(multicast))"
     case .membership(let view):
-      let members = view.members.map(\.text).joined(separator: " ")
-      return "* \(view.group.text): \(cause(view)); members: \(members)"
-    case .transition(let group, _): return "* \(group.text): about to lose members by a fault"
-    case .selfLeave(let group): return "* \(group.text): left"
+      let members = view.members.map(shown).joined(separator: " ")
+      return "* \(shown(view.group)): \(cause(view)); members: \(members)"
+    case .transition(let group, _): return "* \(shown(group)): about to lose members by a fault"
+    case .selfLeave(let group): return "* \(shown(group)): left"
     case .rejected(_, let original, let multicast):
       return
         "* refused: \(destinations(multicast)) (type 0x\(String(original.rawValue, radix: 16)))"
@@ -150,12 +150,15 @@ struct MessageLine {
     multicast.type.service.map { "\($0)" } ?? "unknown"
   }
 
+  /// A name without what would upset a terminal: a sender may name anything among its destinations.
+  private func shown(_ name: InlineName) -> String { visible(name.text) }
+
   private func destinations(_ multicast: SessionMulticast) -> String {
-    multicast.destinations.map(\.text).joined(separator: " ")
+    multicast.destinations.map(shown).joined(separator: " ")
   }
 
   private func cause(_ view: MembershipMessage) -> String {
-    let who = view.changed?.text ?? ""
+    let who = view.changed.map(shown) ?? ""
     return switch view.cause {
     case .join: "\(who) joined"
     case .leave: "\(who) left"
