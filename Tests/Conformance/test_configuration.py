@@ -210,6 +210,22 @@ class Limits(ConfiguredTest):
             self.assertEqual(refused.exception.code, -3)
         self.assertEqual(daemon.status()["sessions"]["open"], 4)
 
+    def test_sessions_leave_files(self) -> None:
+        """More sessions than the system allows open files for are refused, and do not take the last file."""
+        daemon = self.daemon("MaxSessions = 1000")
+        daemon._prefix = ["prlimit", "--nofile=330:330"]
+        daemon.start()
+        self.assertEqual(daemon.status()["sessions"]["limit"], 10)
+        for number in range(10):
+            self.enterContext(daemon.client(b"c%d" % number))
+        for _ in range(300):
+            self.assertEqual(self.enterContext(Client(daemon.path)).code(), -3)
+        self.assertIn("MaxSessions = 1000 is 10; raise LimitNOFILE", daemon.log.read_text())
+        self.assertNotIn("cannot accept", daemon.log.read_text())
+        daemon.reload()
+        until(lambda: "read again" in daemon.log.read_text())
+        self.assertEqual(daemon.status()["sessions"]["limit"], 10)
+
     def test_idle_connections_are_asked(self) -> None:
         """A client whose machine is gone is known soon: the kernel asks after half a minute, not after two hours."""
         self.started("")

@@ -128,8 +128,13 @@ struct LogFileTests {
     #expect(LogTime(format: "<%Y>", isPrecise: true).text.wholeMatch(of: /<\d{4}>\.\d{6}/) != nil)
   }
 
-  @Test("A folder that is not there is a failure")
-  func failure() {
+  @Test("A folder that is not there is a failure, and so is a FIFO that nobody reads")
+  func failure() throws {
     #expect(throws: SystemError.self) { try LogFile(path: "/nowhere/at/all") }
+    let scratch = try Scratch()
+    let path = scratch.path + "/deep"
+    #expect(mkfifo(path, 0o600) == 0)
+    let refusal = SystemError("open the log file \(path)", Errno(ENXIO))
+    #expect(throws: refusal) { try LogFile(path: path) }
   }
 }

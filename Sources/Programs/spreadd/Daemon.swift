@@ -175,7 +175,7 @@ final class Daemon {
 
   /// Takes over what can change without a restart; if anything of it cannot be, nothing.
   private func reconfigure() {
-    guard let next = reload(configuration) else {
+    guard var next = reload(configuration) else {
       return log.error("SIGHUP: the configuration stays as it was")
     }
     let ring = Self.ringSettings(next, me)
@@ -190,6 +190,7 @@ final class Daemon {
       return log.error("SIGHUP: the configuration stays as it was: \(Self.text(error))")
     }
     let fixed = Self.fixed(initial, next)
+    OpenFiles.fit(&next.sessions, log)
     configuration.sessions = next.sessions
     configuration.log = next.log
     configuration.ring.timers = next.ring.timers
@@ -199,7 +200,6 @@ final class Daemon {
     feed(.session(.configured(Self.sessionSettings(configuration, me))))
     clients.setMode(next.sessions.unixSocketMode)
     for notice in next.notices { log.warning("\(notice)") }
-    OpenFiles.check(for: next.sessions, log)
     log.notice("SIGHUP: members, timers, keys, limits, access rules and the log were read again")
     if !fixed.isEmpty {
       log.warning(

@@ -79,7 +79,8 @@ struct Spreadd {
     }
     let log = logbook.log
     for notice in configuration.notices { log.warning("\(notice)") }
-    OpenFiles.check(for: configuration.sessions, log)
+    var configuration = configuration
+    OpenFiles.fit(&configuration.sessions, log)
     do {
       Signal.holdBack()
       let daemon = try Daemon(configuration, me: me, logbook: logbook) { present in

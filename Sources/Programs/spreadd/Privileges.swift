@@ -69,14 +69,21 @@ struct Identity {
 
 /// Room for as many connections as the system allows this process.
 enum OpenFiles {
-  /// Raises the limit of descriptors, and says where that is too low for the sessions.
-  static func check(for sessions: SpreadConfiguration.Sessions, _ log: Logger) {
+  /// What is not for sessions: listeners, the ring's sockets, files of state, requests of the operator's
+  /// tool, and clients that are being told that there is no room.
+  private static let reserve = 320
+
+  /// Raises the limit of open files as far as it goes, and lowers that of sessions, and says so, where
+  /// they would leave too few: without files the ring could not be formed anew.
+  static func fit(_ sessions: inout SpreadConfiguration.Sessions, _ log: Logger) {
     let files = raise()
-    guard files < sessions.limit + 64 else { return }
+    let room = max(1, files - reserve)
+    guard room < sessions.limit else { return }
     let limit = sessions.limit
     log.warning(
-      "at most \(files) files may be open, too few for MaxSessions = \(limit): raise LimitNOFILE"
+      "at most \(files) files may be open: MaxSessions = \(limit) is \(room); raise LimitNOFILE"
     )
+    sessions.limit = room
   }
 
   /// Raises the limit of descriptors as far as it goes; returns it.

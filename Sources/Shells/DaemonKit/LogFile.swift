@@ -10,7 +10,8 @@ package final class LogFile: Sendable {
   /// Opens or makes the file; `%h` and `%H` in the path stand for the name of the machine.
   package init(path: String) throws(SystemError) {
     let name = Self.expand(path)
-    let flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC
+    // A FIFO that nobody reads is an error, and not a wait.
+    let flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK
     descriptor = Descriptor(
       adopting: try SystemError.check(open(name, flags, 0o640), "open the log file \(name)")
     )
