@@ -139,11 +139,17 @@ final class SessionThread {
       try connection?.send(message)
       return .success(())
     } catch {
-      if error == .congested { return nil }
-      // A membership is a wish that outlasts the session.
-      if case .multicast = message { return .failure(SpreadError(error)) }
-      return options.reconnects ? .success(()) : .failure(SpreadError(error))
+      return error == .congested ? nil : outcome(of: message, refusedFor: SpreadError(error))
     }
+  }
+
+  /// What becomes of a message that is not sent: a membership is a wish that outlasts the session.
+  private func outcome(
+    of message: ClientMessage,
+    refusedFor error: SpreadError
+  ) -> Result<Void, SpreadError> {
+    if case .multicast = message { return .failure(error) }
+    return options.reconnects ? .success(()) : .failure(error)
   }
 
   private func sendWaiting() {
@@ -169,7 +175,7 @@ final class SessionThread {
     case .writable: sendWaiting()
     case .closed(.requested): end(nil)
     case .closed(let reason):
-      failWaiting()
+      endWaiting { outcome(of: $0, refusedFor: .disconnected) }
       add(.disconnected(reason: reason.text))
       if !options.reconnects { end(SpreadError(reason)) }
     case .failed(let reason, let pause):
@@ -182,8 +188,8 @@ final class SessionThread {
     if events.add(event) { connection?.pause(true) }
   }
 
-  private func failWaiting() {
-    for entry in waiting { entry.answer.resume(returning: .failure(.disconnected)) }
+  private func endWaiting(with outcome: (ClientMessage) -> Result<Void, SpreadError>) {
+    for entry in waiting { entry.answer.resume(returning: outcome(entry.message)) }
     waiting = []
   }
 
@@ -191,7 +197,7 @@ final class SessionThread {
     failure = error
     opening?.resume(returning: .failure(error ?? .closed))
     opening = nil
-    failWaiting()
+    endWaiting { _ in .failure(.disconnected) }
     events.finish(error)
     for done in closing { done.resume() }
     closing = []

@@ -181,6 +181,27 @@ struct SpreadClientTests {
     await spread.close()
   }
 
+  @Test("A membership that waits for room outlasts the session, as any other; a message does not")
+  func waitingMembership() async throws {
+    let daemon = try DaemonThread()
+    let spread = try await SpreadConnection.connect(to: daemon.path, options: options())
+    daemon.tell(.readsNothing(true))
+    let sending = Task {
+      while true { try await spread.send([UInt8](repeating: 0, count: 100_000), to: ["g"]) }
+    }
+    try await Task.sleep(for: .milliseconds(300))
+    let joining = Task { try await spread.join("late") }
+    try await Task.sleep(for: .milliseconds(100))
+    daemon.tell(.readsNothing(false))
+    daemon.tell(.hangUp)
+    try await joining.value
+    await #expect(throws: SpreadError.disconnected) { try await sending.value }
+    for try await event in spread.events {
+      if case .view(let view) = event, view.group == "late" { break }
+    }
+    await spread.close()
+  }
+
   @Test("A cancelled reader returns, and another may go on")
   func cancellation() async throws {
     let daemon = try DaemonThread()
