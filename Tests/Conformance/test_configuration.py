@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -225,6 +226,20 @@ class Limits(ConfiguredTest):
         daemon.reload()
         until(lambda: "read again" in daemon.log.read_text())
         self.assertEqual(daemon.status()["sessions"]["limit"], 10)
+
+    def test_status_of_many_sessions(self) -> None:
+        """What an answer holds is limited, so that there is one, and the ring does not wait for it."""
+        count = 12_000
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if limits[1] < count + 500:
+            self.skipTest("needs more open files")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limits[1], limits[1]))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, limits)
+        daemon = self.started(f"MaxSessions = {count}")
+        for _ in range(count):
+            self.enterContext(daemon.client(b""))
+        sessions = daemon.status()["sessions"]
+        self.assertEqual((sessions["open"], len(sessions["list"])), (count, 1_000))
 
     def test_idle_connections_are_asked(self) -> None:
         """A client whose machine is gone is known soon: the kernel asks after half a minute, not after two hours."""

@@ -282,6 +282,18 @@ struct DeliveryTests {
     #expect(long < short * 10, "\(long) against \(short)")
   }
 
+  @Test("Of many sessions an operator is told those for which most waits")
+  func worst() {
+    var desk = Desk()
+    let ids = (0..<10).map { desk.accept("s\($0)") }
+    desk.stuck = [ids[3], ids[7]]
+    desk.deliver(to: ["s7", "s3"])
+    desk.deliver(to: ["s7"])
+    #expect(desk.engine.summaries(most: 1).map(\.id) == [ids[7]])
+    #expect(desk.engine.summaries(most: 4).map(\.id) == [ids[0], ids[1], ids[3], ids[7]])
+    #expect(desk.engine.summaries(most: 10) == desk.engine.summaries)
+  }
+
   @Test("A client that reads again gets everything, in order")
   func resume() {
     var desk = Desk()

@@ -204,6 +204,16 @@ extension SessionsEngine {
     }
   }
 
+  /// At most so many of ``summaries``: those for which most waits, then those that lost most.
+  package func summaries(most: Int) -> [Summary] {
+    let all = summaries
+    guard all.count > most else { return all }
+    let worst = all.sorted { left, right in
+      (right.queuedMessages, right.dropped, left.id) < (left.queuedMessages, left.dropped, right.id)
+    }
+    return worst.prefix(most).sorted { $0.id < $1.id }
+  }
+
   /// How many sessions are accepted, and how many on the way to it.
   package var counts: (open: Int, handshakes: Int) { (active - handshakes, handshakes) }
 }

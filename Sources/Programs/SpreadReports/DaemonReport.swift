@@ -70,7 +70,7 @@ package struct DaemonReport: Sendable {
     return "\(grouped(open)) of \(grouped(limit)), \(handshakes) in handshake"
   }
 
-  /// The whole report; with `all` also counters that are zero, and all sessions.
+  /// The whole report; with `all` also counters that are zero, and all sessions that were told.
   package func text(all: Bool) -> String {
     var lines = [
       "\(node): \(phase), \(present) of \(configured.count) daemons", "ring \(ringID)",
@@ -85,9 +85,8 @@ package struct DaemonReport: Sendable {
     if !sessions.isEmpty {
       let few = all ? sessions.count : Self.fewSessions
       lines += [""] + Self.table(of: sessions.prefix(few)).lines(width: nil)
-      if sessions.count > few {
-        lines.append("and \(grouped(Int64(sessions.count - few))) more (--all)")
-      }
+      let more = max(json["sessions"]?["open"]?.integer ?? 0, Int64(sessions.count)) - Int64(few)
+      if more > 0 { lines.append("and \(grouped(more)) more" + (all ? "" : " (--all)")) }
     }
     let shown = counters.filter { all || $0.value != 0 }
     if !shown.isEmpty { lines += [""] + Self.columns(shown) }

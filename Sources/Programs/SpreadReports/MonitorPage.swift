@@ -81,7 +81,8 @@ package struct MonitorPage {
       return DaemonReport.table(of: sessions).lines(width: nil)
     }
     let shown = DaemonReport.table(of: sessions.prefix(room - 2)).lines(width: nil)
-    return shown + ["and \(grouped(Int64(sessions.count - (room - 2)))) more"]
+    let open = report.json["sessions"]?["open"]?.integer ?? 0
+    return shown + ["and \(grouped(max(open, Int64(sessions.count)) - Int64(room - 2))) more"]
   }
 
   private static func between(_ left: String, _ right: String, _ width: Int) -> String {

@@ -76,7 +76,7 @@ struct Status: ParsableCommand {
 
   @OptionGroup var options: ControlOptions
 
-  @Flag(name: .shortAndLong, help: "Show all sessions, and counters that are zero.")
+  @Flag(name: .shortAndLong, help: "Show 1000 sessions, and counters that are zero.")
   var all = false
 
   func run() throws {

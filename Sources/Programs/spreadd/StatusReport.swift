@@ -16,6 +16,8 @@ import SpreadConfiguration
 struct StatusReport {
   /// The most groups of one answer: the ring waits while it is written.
   private static let page = 1_000
+  /// The most sessions of one answer, for the same reason.
+  private static let mostSessions = 1_000
 
   private let daemon: Daemon
 
@@ -84,7 +86,7 @@ struct StatusReport {
       .init(
         "list",
         .array(
-          engine.summaries.map { session in
+          engine.summaries(most: Self.mostSessions).map { session in
             .object([
               .init("name", .string(session.name.text)),
               .init("peer", .string("\(session.peer)")),
