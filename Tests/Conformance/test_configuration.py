@@ -125,6 +125,21 @@ class Log(ConfiguredTest):
         self.assertEqual(Path(daemon.path).stat().st_mode & 0o777, 0o640)
 
 
+    def test_clients_do_not_fill_it(self) -> None:
+        log = self.directory / "spread.log"
+        daemon = self.started(f"EventLogFile = {log}")
+        for _ in range(1_500):
+            daemon.client(b"").close()
+        until(lambda: daemon.status()["sessions"]["open"] == 0)
+        lines = log.read_text().splitlines()
+        self.assertGreater(len(lines), 1_900)
+        self.assertLess(len(lines), 2_500)
+        time.sleep(1.1)
+        daemon.client(b"late").close()
+        until(lambda: "session #late#dA from user" in log.read_text())
+        self.assertRegex(log.read_text(), r"\d+ lines about clients were left out")
+
+
 class Doors(ConfiguredTest):
     def test_default_places(self) -> None:
         runtime = self.directory / "runtime"

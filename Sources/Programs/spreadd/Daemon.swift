@@ -45,6 +45,7 @@ final class Daemon {
   private var control: LineServer?
   private var signals: SignalWatcher?
   private var stopBy: Instant?
+  private var clientLines = LineBudget(at: BootClock.now)
 
   /// Binds everything, then gives up root's privileges.
   ///
@@ -143,7 +144,10 @@ final class Daemon {
       // What is fed now waits behind the present effects, and the end of it behind that.
       link.drain { feed(.received($0)) }
       feed(.drained)
-    case .session(.note(let note)): write(note)
+    case .session(.note(let note)):
+      guard let leftOut = clientLines.take(at: BootClock.now) else { return }
+      if leftOut > 0 { log.warning("\(leftOut) lines about clients were left out") }
+      write(note)
     case .session(let effect): clients.perform(effect)
     case .liveness(let liveness): write(liveness)
     case .departed: loop.stop()
