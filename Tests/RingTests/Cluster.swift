@@ -273,9 +273,13 @@ extension Cluster {
 
   /// The texts delivered at a member.
   func texts(_ node: NodeID) -> [String] {
+    messages(node).map { String(decoding: $0.payload, as: UTF8.self) }
+  }
+
+  func messages(_ node: NodeID) -> [Delivery.Message] {
     self[node].deliveries.compactMap {
       guard case .message(let message) = $0 else { return nil }
-      return String(decoding: message.payload, as: UTF8.self)
+      return message
     }
   }
 

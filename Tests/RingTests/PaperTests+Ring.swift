@@ -26,6 +26,43 @@ extension PaperTests {
     }
   }
 
+  @Test(
+    "Fragmentation: messages of 16 MiB arrive whole from two senders at once, longer ones are refused"
+  )
+  func longest() {
+    let members: Roster = ["a", "b", "c"]
+    var cluster = Cluster(members)
+    cluster.settings = {
+      var settings = RingEngine.Settings(me: $0, configured: members, timers: .lan)
+      settings.datagramBudget = 8_900
+      return settings
+    }
+    cluster.start(members)
+    cluster.advance(.milliseconds(300))
+    cluster.lossPerMille = 2
+    let sent = Dictionary(
+      uniqueKeysWithValues: (["a", "b"] as [NodeID]).map { node in
+        var bytes = [UInt8](repeating: node == "a" ? 1 : 2, count: 16 << 20)
+        for place in stride(from: 0, to: bytes.count, by: 1_000) {
+          bytes[place] = UInt8(place % 251)
+        }
+        return (node, bytes)
+      }
+    )
+    for (node, bytes) in sent { cluster.submit(bytes: bytes, at: node) }
+    cluster.submit(bytes: [UInt8](repeating: 3, count: (16 << 20) + 1), at: "c")
+    #expect(cluster["c"].engine.statistics.dropped(.tooLong) == 1)
+    let done = cluster.advance(atMost: .seconds(120)) { cluster in
+      members.nodes.allSatisfy { cluster[$0].engine.statistics.messagesDelivered == 2 }
+    }
+    #expect(done != nil)
+    for node in cluster.roster.nodes {
+      let messages = cluster.messages(node)
+      #expect(messages.map(\.sender) == cluster.messages("a").map(\.sender))
+      for message in messages { #expect(Array(message.payload) == sent[message.sender]) }
+    }
+  }
+
   @Test("Ring.Aru: who lacks a message lowers the aru, and nobody else raises it")
   func aru() {
     var cluster = formed()

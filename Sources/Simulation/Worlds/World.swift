@@ -259,7 +259,18 @@ package struct World<S: Scene> {
     let now = hosts[host].clock.instant(at: world.now)
     hosts[host].place?.pointer.pointee.advance(to: now, into: &effects.appended)
     perform(host)
+    guard let deadline = hosts[host].place?.nextDeadline, deadline <= now else {
+      hosts[host].idleCalls = 0
+      return
+    }
+    hosts[host].idleCalls += 1
+    if hosts[host].idleCalls > Self.mostIdleCalls {
+      stuck = Violation(.progress, "\(world.cast.node(host)) is called in vain at \(world.now)")
+    }
   }
+
+  /// How often in a row an engine may want to be called again at once: its shell would never rest.
+  private static var mostIdleCalls: Int { 100 }
 
   /// Performs what an engine wants, and what follows from draining its sockets.
   private mutating func perform(_ host: Int) {

@@ -68,6 +68,8 @@ struct Host<Engine: StateMachine> {
   var clock: HostClock
   /// When the alarm rings; `never` if none is set.
   var alarm = Span.never
+  /// How often in a row the engine was called when it was due, and was due still.
+  var idleCalls = 0
   /// Datagrams that wait in the sockets.
   var buffer: [Packet] = []
   /// Whether the engine asked to have the sockets drained.
