@@ -56,6 +56,27 @@ class Queue(AloneTest):
 QueueOnThree = on_three(Queue)
 
 
+class Together(AloneTest):
+    SETTINGS = "MaxWaitingBytes = 32M"
+
+    @covers("10e")
+    def test_many_that_do_not_read(self) -> None:
+        """Each keeps within its own limit, and all together would take ten times as much as they may."""
+        sender = self.client(b"sender")
+        before = self.daemon.memory()
+        mute = [self.client(b"mute%d" % number) for number in range(32)]
+        for client in mute:
+            for _ in range(80):
+                sender.cast([client.private], bytes(140_000))
+                sender.cast([sender.private], b"")
+                sender.receive()
+            sessions = self.daemon.status()["sessions"]
+            self.assertLessEqual(sessions["waiting_bytes"], 32 << 20)
+        self.assertGreater(self.daemon.status()["counters"]["closed_backlog"], 10)
+        # In KiB; what is freed is not all given back at once.
+        self.assertLess(self.daemon.memory() - before, 96 << 10)
+
+
 class Groups(AloneTest):
     SETTINGS = "MaxSessionGroups = 2"
 

@@ -37,7 +37,7 @@ struct SpreadManualTests {
       #expect(try parse(Self.segment + "\n\(item.arguments[1]) = \(value)") == plain, "\(value)")
       stated += 1
     }
-    #expect(stated == 23)
+    #expect(stated == 24)
   }
 
   private static let segment = "Spread_Segment unicast { a 127.0.0.1 }"

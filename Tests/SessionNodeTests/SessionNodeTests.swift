@@ -199,7 +199,8 @@ struct SessionNodeTests {
       }
       return took
     }
-    let (one, many) = (try cost(of: 1), try cost(of: 200))
+    let one = try (0..<3).map { _ in try cost(of: 1) }.min() ?? .zero
+    let many = try (0..<3).map { _ in try cost(of: 200) }.min() ?? .zero
     #expect(many < one * 50, "\(many) against \(one)")
   }
 

@@ -62,7 +62,7 @@ let own = """
   ClientListen = any ClientListen = any:4000 ClientListen = [::1]:4803 ClientListen = 127.0.0.1
   UnixSocket = /run/a UnixSocket = '/run/b' UnixSocketMode = 0660 AccessFile = /etc/a
   MaxSessions = 900 MaxSessionsPerAddress = 30 MaxSessionBytes = 4M MaxMessageSize = 1M
-  MaxSessionGroups = 50
+  MaxSessionGroups = 50 MaxWaitingBytes = 2G
   SlowSession = drop-oldest HandshakeTimeout = 3s MTU = 9000
   """
 

@@ -63,7 +63,7 @@ struct SettingsTests {
     #expect(sessions.unixSockets == ["/run/a", "/run/b"] && sessions.unixSocketMode == 0o660)
     #expect(sessions.limit == 900 && sessions.limitPerAddress == 30)
     #expect(sessions.queueBytes == 4 << 20 && sessions.longestMessage == 1 << 20)
-    #expect(sessions.groups == 50)
+    #expect(sessions.groups == 50 && sessions.waitingBytes == 2 << 30)
     #expect(sessions.slowSession == .dropOldest && sessions.handshakeTimeout == .seconds(3))
     #expect(sessions.accessFile == "/etc/a")
     #expect(configuration.process.control == "/run/spread/c")

@@ -8,9 +8,11 @@ struct Output: Sendable, Equatable {
     let bytes: [UInt8]
     /// Whether the slow policy may drop it: it is another client's message.
     let isDroppable: Bool
+    /// The number of the message, of which all who get it share the bytes.
+    let parcel: UInt64
 
     /// What is left in the place of one that was dropped.
-    fileprivate static let gap = Item(bytes: [], isDroppable: false)
+    fileprivate static let gap = Item(bytes: [], isDroppable: false, parcel: 0)
   }
 
   /// Where the connection's output stands.
@@ -30,6 +32,9 @@ struct Output: Sendable, Equatable {
   private static let batchBytes = 256 << 10
 
   var flow = Flow.idle
+  /// Whether what waits is counted in the ``Backlog``: from when the client first did not read, until
+  /// nothing waits.
+  var isHeld = false
   /// Whether messages are being dropped, which was said.
   var isDropping = false
   /// How many messages were dropped.
@@ -52,6 +57,14 @@ struct Output: Sendable, Equatable {
     return (count + unsent, bytes + unsentBytes)
   }
 
+  /// What of the batch is not with the kernel.
+  var unsentBytes: Int {
+    if case .blocked(_, let bytes) = flow { bytes } else { 0 }
+  }
+
+  /// What waits to be handed out.
+  var waitingItems: [Item] { items[head...].filter { !$0.bytes.isEmpty } }
+
   mutating func append(_ item: Item) {
     items.append(item)
     bytes += item.bytes.count
@@ -68,22 +81,22 @@ struct Output: Sendable, Equatable {
   ///
   /// What is written cannot be dropped any more: of the limits it takes half, so that the slow policy
   /// has something to choose from; a single message may be longer.
-  mutating func takeBatch(messages limit: Int, bytes limitBytes: Int) -> [[UInt8]] {
+  mutating func takeBatch(messages limit: Int, bytes limitBytes: Int) -> [Item] {
     let messages = min(Self.batchMessages, max(1, limit / 2))
     let most = min(Self.batchBytes, limitBytes / 2)
-    var batch: [[UInt8]] = []
+    var batch: [Item] = []
     var length = 0
     while head < items.count, batch.count < messages {
-      let next = items[head].bytes
-      guard batch.isEmpty || length + next.count <= most else { break }
+      let next = items[head]
+      guard batch.isEmpty || length + next.bytes.count <= most else { break }
       // Not to be kept until the places before the head are given up.
       items[head] = .gap
       head += 1
-      if next.isEmpty {
+      if next.bytes.isEmpty {
         gaps -= 1
         continue
       }
-      length += next.count
+      length += next.bytes.count
       batch.append(next)
     }
     bytes -= length
@@ -97,22 +110,23 @@ struct Output: Sendable, Equatable {
     return batch
   }
 
-  /// Drops the oldest message that may be; `false` if none may.
+  /// Drops the oldest message that may be, and returns it; `nil` if none may.
   ///
   /// The others stay in their places, and no place is looked at twice: the queue may be long.
-  mutating func dropOldest() -> Bool {
+  mutating func dropOldest() -> Item? {
     var place = max(firstDroppable, head)
     while place < items.count, !items[place].isDroppable { place += 1 }
     firstDroppable = place
-    guard place < items.count else { return false }
-    bytes -= items[place].bytes.count
+    guard place < items.count else { return nil }
+    let item = items[place]
+    bytes -= item.bytes.count
     items[place] = .gap
     gaps += 1
     dropped &+= 1
     if gaps > 1_024, gaps * 2 > items.count - head {
-      items = items[head...].filter { !$0.bytes.isEmpty }
+      items = waitingItems
       (head, gaps, firstDroppable) = (0, 0, 0)
     }
-    return true
+    return item
   }
 }

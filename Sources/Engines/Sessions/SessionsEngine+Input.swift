@@ -111,7 +111,7 @@ extension SessionsEngine {
       original: .causedByJoin,
       original
     )
-    queue(Output.Item(bytes: message.bytes(), isDroppable: false), for: id, into: &effects)
+    queue(newItem(message.bytes()), for: id, into: &effects)
   }
 
   /// A message to groups and private names; to nobody it goes nowhere.

@@ -31,10 +31,11 @@ extension SessionsEngine {
     let sender = message.sender
     let bytes = DaemonMessage.regular(sender: sender.privateName, multicast).bytes()
     let isDiscarded = envelope.options.contains(.selfDiscard) && sender.node == settings.me
+    let item = newItem(bytes, isDroppable: true)
     for receiver in receivers where !(isDiscarded && receiver == sender.process) {
       guard case .session(let id) = names[receiver] else { continue }
       statistics.delivered += 1
-      queue(Output.Item(bytes: bytes, isDroppable: true), for: id, into: &effects)
+      queue(item, for: id, into: &effects)
     }
   }
 
@@ -63,8 +64,8 @@ extension SessionsEngine {
       sets: sets,
       ownSet: ownSet
     )
-    let bytes = DaemonMessage.membership(message).bytes()
-    for receiver in receivers { tell(bytes, to: receiver, into: &effects) }
+    let item = newItem(DaemonMessage.membership(message).bytes())
+    for receiver in receivers { tell(item, to: receiver, into: &effects) }
   }
 
   /// The sets of a network view in the order of their first members, and the place of the own one.
@@ -107,17 +108,17 @@ extension SessionsEngine {
     into effects: inout EffectQueue<Effect>
   ) {
     guard wantsMembership(receiver) else { return }
-    tell(message.bytes(), to: receiver, into: &effects)
+    tell(newItem(message.bytes()), to: receiver, into: &effects)
   }
 
   private mutating func tell(
-    _ bytes: [UInt8],
+    _ item: Output.Item,
     to receiver: InlineName,
     into effects: inout EffectQueue<Effect>
   ) {
     guard case .session(let id) = names[receiver] else { return }
     statistics.memberships += 1
-    queue(Output.Item(bytes: bytes, isDroppable: false), for: id, into: &effects)
+    queue(item, for: id, into: &effects)
   }
 
   private func wantsMembership(_ name: InlineName) -> Bool {
@@ -129,9 +130,15 @@ extension SessionsEngine {
 
   // MARK: - Queues
 
+  /// What is to be sent to one session, or to several.
+  mutating func newItem(_ bytes: [UInt8], isDroppable: Bool = false) -> Output.Item {
+    parcels &+= 1
+    return Output.Item(bytes: bytes, isDroppable: isDroppable, parcel: parcels)
+  }
+
   /// Sends a part of the handshake, to which no limit applies.
   mutating func send(_ bytes: [UInt8], to id: ID, into effects: inout EffectQueue<Effect>) {
-    append(Output.Item(bytes: bytes, isDroppable: false), for: id, into: &effects)
+    append(newItem(bytes), for: id, into: &effects)
   }
 
   /// Queues a message; a client that does not keep up loses it, another, or the session.
@@ -144,6 +151,7 @@ extension SessionsEngine {
     guard settings.queuedMessages > 0 else { return close(id, .slow, into: &effects) }
     append(item, for: id, into: &effects)
     limit(id, into: &effects)
+    relieve(into: &effects)
   }
 
   private mutating func append(
@@ -152,9 +160,16 @@ extension SessionsEngine {
     into effects: inout EffectQueue<Effect>
   ) {
     sessions[id]?.output.append(item)
+    if sessions[id]?.output.isHeld == true { backlog.hold(item) }
     guard sessions[id]?.output.flow == .idle else { return }
-    sessions[id]?.output.flow = .ready
+    setFlow(.ready, of: id)
     effects.append(.ready(id))
+  }
+
+  private mutating func setFlow(_ flow: Output.Flow, of id: ID) {
+    guard let before = sessions[id]?.output.unsentBytes else { return }
+    sessions[id]?.output.flow = flow
+    backlog.changeBatch(from: before, to: sessions[id]?.output.unsentBytes ?? 0)
   }
 
   /// Applies the slow policy to a session whose client does not read.
@@ -164,11 +179,12 @@ extension SessionsEngine {
       switch settings.slowPolicy {
       case .disconnect: return close(id, .slow, into: &effects)
       case .dropOldest:
-        guard sessions[id]?.output.dropOldest() == true else {
+        guard let item = sessions[id]?.output.dropOldest() else {
           // What is half written has to wait, however long it is.
           guard sessions[id]?.output.count == 0 else { return close(id, .slow, into: &effects) }
           return
         }
+        backlog.release(item)
         statistics.dropped += 1
         if sessions[id]?.output.isDropping == false, case .open(let client) = sessions[id]?.phase {
           sessions[id]?.output.isDropping = true
@@ -178,19 +194,34 @@ extension SessionsEngine {
     }
   }
 
+  /// Where too much waits for all clients together, those go for which most waits.
+  private mutating func relieve(into effects: inout EffectQueue<Effect>) {
+    guard backlog.bytes > settings.waitingBytes else { return }
+    let burdens = sessions.keys.map { (id: $0, bytes: sessions[$0]?.output.waiting.bytes ?? 0) }
+      .filter { $0.bytes > 0 }
+      .sorted { ($1.bytes, $0.id) < ($0.bytes, $1.id) }
+    for (id, _) in burdens where backlog.bytes > settings.waitingBytes {
+      close(id, .backlog, into: &effects)
+    }
+  }
+
   /// The connection takes more: hands out the next batch.
   mutating func flush(_ id: ID, into effects: inout EffectQueue<Effect>) {
     let (messages, bytes) = (settings.queuedMessages, settings.queuedBytes)
     guard let batch = sessions[id]?.output.takeBatch(messages: messages, bytes: bytes) else {
       return
     }
+    if sessions[id]?.output.isHeld == true {
+      for item in batch { backlog.release(item) }
+    }
     guard batch.isEmpty else {
-      sessions[id]?.output.flow = .writing
-      effects.append(.write(id, batch))
+      setFlow(.writing, of: id)
+      effects.append(.write(id, batch.map(\.bytes)))
       return
     }
-    sessions[id]?.output.flow = .idle
+    setFlow(.idle, of: id)
     sessions[id]?.output.isDropping = false
+    sessions[id]?.output.isHeld = false
     if case .refused(isToldAll: false) = sessions[id]?.phase {
       sessions[id]?.phase = .refused(isToldAll: true)
       effects.append(.finish(id))
@@ -204,8 +235,13 @@ extension SessionsEngine {
     bytes: Int,
     into effects: inout EffectQueue<Effect>
   ) {
-    sessions[id]?.output.flow = .blocked(messages: messages, bytes: bytes)
+    setFlow(.blocked(messages: messages, bytes: bytes), of: id)
+    if sessions[id]?.output.isHeld == false {
+      sessions[id]?.output.isHeld = true
+      for item in sessions[id]?.output.waitingItems ?? [] { backlog.hold(item) }
+    }
     limit(id, into: &effects)
+    relieve(into: &effects)
   }
 }
 

@@ -36,6 +36,10 @@ package struct SessionsEngine: StateMachine {
   var handshakes = 0
   var handshakeDeadlines = Deadlines()
   var farewellDeadlines = Deadlines()
+  /// What waits for all clients that do not read.
+  var backlog = Backlog()
+  /// How many messages were made for clients.
+  var parcels: UInt64 = 0
   /// How many names were invented.
   var invented: UInt64 = 0
   /// The places of daemons in the order of members.
@@ -128,6 +132,7 @@ extension SessionsEngine {
     into effects: inout EffectQueue<Effect>
   ) {
     guard let session = sessions.removeValue(forKey: id) else { return }
+    backlog.forget(session.output)
     statistics.count(reason)
     release(session)
     if case .open(let client) = session.phase {
@@ -213,6 +218,9 @@ extension SessionsEngine {
     }
     return worst.prefix(most).sorted { $0.id < $1.id }
   }
+
+  /// The bytes that wait for all clients that do not read.
+  package var waitingBytes: Int { backlog.bytes }
 
   /// How many sessions are accepted, and how many on the way to it.
   package var counts: (open: Int, handshakes: Int) { (active - handshakes, handshakes) }

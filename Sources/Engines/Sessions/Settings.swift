@@ -54,6 +54,8 @@ extension SessionsEngine {
     package var queuedMessages = 1_000
     /// The most bytes that wait for a client that does not read.
     package var queuedBytes = 32 << 20
+    /// The most bytes that wait for all clients together; what waits for several counts once.
+    package var waitingBytes = 512 << 20
     package var slowPolicy = SlowPolicy.disconnect
     /// The most groups that a session is in; a join beyond that is rejected.
     package var sessionGroups = 10_000

@@ -66,6 +66,8 @@ extension SessionsEngine {
     case length
     /// The client does not read what it is sent.
     case slow
+    /// Of all clients it reads least, and too much waits for all together.
+    case backlog
 
     package var name: String {
       switch self {
@@ -81,6 +83,7 @@ extension SessionsEngine {
       case .hint: "illegal hint"
       case .length: "illegal length"
       case .slow: "too slow"
+      case .backlog: "too slow, and too much waits for all clients"
       }
     }
   }

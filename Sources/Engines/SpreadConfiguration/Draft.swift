@@ -60,6 +60,7 @@ struct Draft: Sendable {
   var maxSessionsPerAddress: Int?
   var queueMessages = 1_000
   var queueBytes = 16 << 20
+  var waitingBytes = 512 << 20
   var sessionGroups = 10_000
   var slowSession = SpreadConfiguration.SlowSession.disconnect
   var handshakeTimeout = Duration.seconds(10)

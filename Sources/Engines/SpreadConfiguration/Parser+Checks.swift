@@ -86,6 +86,7 @@ extension Parser {
       limitPerAddress: draft.maxSessionsPerAddress,
       queueMessages: draft.queueMessages,
       queueBytes: draft.queueBytes,
+      waitingBytes: draft.waitingBytes,
       groups: draft.sessionGroups,
       slowSession: draft.slowSession,
       handshakeTimeout: draft.handshakeTimeout,

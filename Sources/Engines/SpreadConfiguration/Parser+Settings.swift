@@ -162,6 +162,7 @@ extension Parser {
         try parser.takeNumber(in: 1...65_536, or: "none")
       }
     case .maxSessionBytes: draft.queueBytes = try takeBytes(in: (1 << 10)...(1 << 32))
+    case .maxWaitingBytes: draft.waitingBytes = try takeBytes(in: (1 << 20)...(1 << 40))
     case .maxSessionGroups: draft.sessionGroups = try takeNumber(in: 1...1_000_000)
     case .maxMessageSize: draft.longestMessage = try takeBytes(in: (1 << 10)...(8 << 20))
     case .slowSession:

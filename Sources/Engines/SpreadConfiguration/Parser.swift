@@ -92,7 +92,7 @@ extension Parser {
     case .socketPortReuse, .runtimeDirectory, .daemonUser, .daemonGroup, .control:
       try parseProcess(keyword, at: token)
     case .maxSessionMessages, .maxSessions, .maxSessionsPerAddress, .maxSessionBytes,
-      .maxSessionGroups, .maxMessageSize, .slowSession, .handshakeTimeout:
+      .maxWaitingBytes, .maxSessionGroups, .maxMessageSize, .slowSession, .handshakeTimeout:
       try parseLimit(keyword, at: token)
     case .allowedAuthMethods, .requiredAuthMethods, .accessFile, .clientListen, .unixSocket,
       .unixSocketMode:

@@ -134,6 +134,8 @@ extension SpreadConfiguration {
     package var queueMessages: Int
     /// The most bytes that wait for one session.
     package var queueBytes: Int
+    /// The most bytes that wait for all sessions together.
+    package var waitingBytes: Int
     /// The most groups that one session is in; at least 1.
     package var groups: Int
     package var slowSession: SlowSession

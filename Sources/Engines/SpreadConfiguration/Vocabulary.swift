@@ -59,6 +59,7 @@ package enum Keyword: String, Vocabulary {
   case maxSessions = "MaxSessions"
   case maxSessionsPerAddress = "MaxSessionsPerAddress"
   case maxSessionBytes = "MaxSessionBytes"
+  case maxWaitingBytes = "MaxWaitingBytes"
   case maxSessionGroups = "MaxSessionGroups"
   case maxMessageSize = "MaxMessageSize"
   case slowSession = "SlowSession"

@@ -191,6 +191,7 @@ extension Daemon {
     settings.handshakeTime = sessions.handshakeTimeout
     settings.queuedMessages = sessions.queueMessages
     settings.queuedBytes = sessions.queueBytes
+    settings.waitingBytes = sessions.waitingBytes
     settings.sessionGroups = sessions.groups
     settings.longestMessage = sessions.longestMessage
     settings.slowPolicy =

@@ -19,7 +19,7 @@ extension Daemon {
       switch reason {
       case .requested, .ended: log.info("\(text)")
       case .handshakeTime, .refused, .crowded, .illegalType, .forged, .foreignName, .groups, .hint,
-        .length, .slow:
+        .length, .slow, .backlog:
         log.warning("\(text)")
       }
     case .dropping(_, let name):

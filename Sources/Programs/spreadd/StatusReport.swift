@@ -83,6 +83,7 @@ struct StatusReport {
       .init("open", .integer(Int64(engine.counts.open))),
       .init("handshakes", .integer(Int64(engine.counts.handshakes))),
       .init("limit", .integer(Int64(daemon.configuration.sessions.limit))),
+      .init("waiting_bytes", .integer(Int64(engine.waitingBytes))),
       .init(
         "list",
         .array(
