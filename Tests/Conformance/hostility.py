@@ -78,12 +78,23 @@ def byte_writers(path: str, chance: random.Random) -> Iterator[None]:
 
 def mute_readers(path: str, chance: random.Random) -> Iterator[None]:
     """Twenty members of a group in which 2,000 messages a second are sent, who never read."""
+    yield from crowded(path, chance, reads=False)
+
+
+def readers(path: str, chance: random.Random) -> Iterator[None]:
+    """The same load from clients that do read: what a daemon pays for them is the measure of those that do not."""
+    yield from crowded(path, chance, reads=True)
+
+
+def crowded(path: str, chance: random.Random, reads: bool) -> Iterator[None]:
     mute: list[Client] = []
     sender = Client(path).open(b"sender%d" % chance.randrange(1_000))
     while True:
         begun = time.monotonic()
         for client in list(mute):
             try:
+                while reads and select.select([client.socket], [], [], 0)[0] and client.socket.recv(1 << 20):
+                    pass
                 if client.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
                     raise OSError
                 client.join(b"mute")  # It is one already: this only shows whether there is still somebody.
@@ -195,6 +206,8 @@ KINDS: dict[str, Callable[[str, random.Random], Iterator[None]]] = {
     "mutated": mutated,
     "churn": churn,
 }
+HONEST: dict[str, Callable[[str, random.Random], Iterator[None]]] = {"readers": readers}
+"""What is no attack, to compare with."""
 
 
 def main(arguments: list[str]) -> int:
@@ -206,7 +219,7 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, end)
     strikes = 0
     try:
-        for _ in KINDS[kind](path, random.Random(seed)):
+        for _ in (KINDS | HONEST)[kind](path, random.Random(seed)):
             strikes += 1
             if strikes == 1:
                 print("at it", flush=True)

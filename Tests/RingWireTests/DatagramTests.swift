@@ -154,6 +154,38 @@ struct DatagramTests {
     }
   }
 
+  @Test(
+    "A commit token of 128 members with the longest names fits, whoever is obliged to whom"
+  )
+  func largestCommitToken() throws {
+    let crowd = (0..<256).compactMap {
+      NodeID(text: "\(1000 + $0)" + String(repeating: "x", count: 27))
+    }
+    let members = crowd.enumerated().filter { $0.offset % 2 == 0 }.map(\.element)
+    let old = Roster(crowd.suffix(128))
+    let token = CommitToken(
+      sender: members[3],
+      ring: RingID(sequence: 9, representative: members[0]),
+      hop: 255,
+      members: members.map { node in
+        let past = CommitToken.Past(
+          ring: RingID(sequence: 8, representative: crowd[128]),
+          aru: 5,
+          delivered: 4,
+          highest: 6,
+          received: RingID(sequence: 9, representative: members[0]),
+          obligations: node == members[1] ? [members[1], old.nodes[1]] : old,
+          configuration: 1
+        )
+        return CommitToken.Entry(node: node, incarnation: Incarnation(3), past: past)
+      },
+      known: KnownMembers(crowd.prefix(128).map { MemberMark(of: $0, at: "10.0.0.1:4803") })
+    )
+    let bytes = Datagram.encode(.commitToken(token), header: Self.header)
+    #expect(bytes.count < 32_000)
+    #expect(try Datagram.decode(bytes[...]).1 == .commitToken(token))
+  }
+
   @Test("Reserved kinds, other versions and sealed bodies are refused by name")
   func refused() {
     var bytes = Datagram.encode(Self.packets[5], header: Self.header)
@@ -192,16 +224,25 @@ struct DatagramTests {
     }
   }
 
-  @Test("The overhead of a data packet covers what its names cost", arguments: packets.prefix(2))
-  func overhead(packet: Packet) {
-    guard case .data(let data) = packet else { return }
-    let fragments: [Fragment] =
-      switch data.content {
-      case .messages(let fragments): fragments
-      case .recovered(let old): old.fragments
-      }
-    let content = fragments.reduce(0) { $0 + $1.payload.count + Fragment.longestOverhead }
-    let bytes = Datagram.encode(packet, header: Self.header)
-    #expect(bytes.count <= DataPacket.overhead(longestName: 1) + content)
+  @Test("The overhead of a data packet is the most that it costs", arguments: [1, 3, 31])
+  func overhead(longestName length: Int) throws {
+    let node = { (letter: String) in NodeID(text: String(repeating: letter, count: length)) }
+    let (sender, originator) = (try #require(node("a")), try #require(node("b")))
+    let old = DataPacket.Recovered(
+      ring: RingID(sequence: 3, representative: originator),
+      originator: sender,
+      sequence: 1,
+      fragments: [Fragment(service: .agreed, position: .first(total: 9), payload: [9])]
+    )
+    let packet = DataPacket(
+      sender: sender,
+      originator: originator,
+      ring: RingID(sequence: 4, representative: sender),
+      sequence: 2,
+      content: .recovered(old)
+    )
+    let bytes = Datagram.encode(.data(packet), header: Self.header)
+    let fragment = Fragment.longestOverhead + 1
+    #expect(bytes.count == DataPacket.overhead(longestName: length) + fragment)
   }
 }

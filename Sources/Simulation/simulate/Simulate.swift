@@ -22,7 +22,7 @@ struct Simulate: AsyncParsableCommand {
   @Option(help: "The first seed.")
   var seed: UInt64 = 1
 
-  @Option(help: "The hosts of each world, 1 to 9; 3 to 7 by the seed if not given.")
+  @Option(help: "The hosts of each world, 1 to 31; 3 to 7 by the seed if not given.")
   var nodes: Int?
 
   @Flag(help: "Run process groups over the ring, with processes that use them.")
@@ -48,7 +48,9 @@ struct Simulate: AsyncParsableCommand {
     guard seed.addingReportingOverflow(seeds).overflow == false else {
       throw ValidationError("--seed plus --seeds is beyond 64 bits")
     }
-    guard (1...9).contains(nodes ?? 1) else { throw ValidationError("--nodes must be 1 to 9") }
+    guard (1...Cast.most).contains(nodes ?? 1) else {
+      throw ValidationError("--nodes must be 1 to \(Cast.most)")
+    }
     guard (1...256).contains(jobs) else { throw ValidationError("--jobs must be 1 to 256") }
     guard !(groups && failover) else {
       throw ValidationError("--groups and --failover exclude each other")

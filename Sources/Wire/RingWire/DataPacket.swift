@@ -73,11 +73,12 @@ package struct Fragment: Sendable, Equatable {
 }
 
 extension DataPacket {
-  /// The most bytes of a datagram beyond its fragments, when no name is longer than `name` bytes.
+  /// The most bytes of a datagram beyond its fragments, when no name is longer than `name` bytes: what
+  /// it costs to repeat a packet of another that carries a third one's packet of an old ring.
   package static func overhead(longestName name: Int) -> Int {
     let ring = 8 + 1 + name
     let recovered = ring + 1 + name + 8
-    return DatagramHeader.size + 1 + name + 1 + ring + 8 + 1 + recovered
+    return DatagramHeader.size + 2 * (1 + name) + ring + 8 + 1 + recovered
   }
 
   init(reading reader: inout ByteReader) throws(WireError) {

@@ -45,16 +45,21 @@ extension HostSet: Sequence {
   package func makeIterator() -> Iterator { Iterator(rest: bits) }
 }
 
-/// The hosts of a world and their names, `n1` to `n9`, in ring order.
+/// The hosts of a world and their names, `n1` to `n31`, in ring order.
 package struct Cast: Sendable, Equatable {
+  /// A host set has 32 bits; one is left so that sums of them stay in range.
+  package static let most = 31
+
   package let roster: Roster
   package var count: Int { roster.count }
   package var everyone: HostSet { .first(count) }
 
-  /// Takes 1 to 9 hosts, so that the order of names is the order of numbers.
+  /// Takes 1 to ``most`` hosts; more than nine have two digits each, so that the order of names is
+  /// the order of numbers.
   package init(count: Int) {
-    precondition((1...9).contains(count), "a world has 1 to 9 hosts, not \(count)")
-    roster = Roster((1...count).compactMap { NodeID(text: "n\($0)") })
+    precondition((1...Self.most).contains(count), "a world has 1 to 31 hosts, not \(count)")
+    let pad = { (number: Int) in count > 9 && number < 10 ? "0\(number)" : "\(number)" }
+    roster = Roster((1...count).compactMap { NodeID(text: "n" + pad($0)) })
   }
 
   package func node(_ host: Int) -> NodeID { roster.nodes[host] }

@@ -149,7 +149,9 @@ extension RingWatch {
       boot: BootID(1, 2, 3, 4)
     )
     let bytes = Datagram.encode(packet, header: header)
-    if bytes.count > 1_472 {
+    // Joins and commit tokens name every member and may go in fragments (decision 9).
+    let isLong = packet.kind == .join || packet.kind == .commitToken
+    if bytes.count > (isLong ? 65_000 : 1_472) {
       report(.wire, "a datagram of \(bytes.count) bytes: \(Self.text(packet))")
     }
     do {
