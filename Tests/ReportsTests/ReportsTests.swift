@@ -241,7 +241,28 @@ struct ReportsTests {
     #expect(lines.count == 2 && lines[0].hasPrefix("AGO"))
     let words = lines[1].split(separator: " ").joined(separator: " ")
     #expect(words == "60s 10.0.0.101 - web1 \(view) nobody held it")
+    #expect(report.text(width: 40).split(separator: "\n").allSatisfy { $0.count <= 40 })
     #expect(report.json.compact.contains("\"seconds_ago\":60,\"vif\":\"10.0.0.101\",\"from\":null"))
+  }
+
+  @Test(
+    "Columns for which there is no room go below the first ones; what is empty there has no line"
+  )
+  func narrow() {
+    var table = TextTable(header: ["VIF", "ON", "HOLDER", "SINCE", "WHY"])
+    table.add(["2001:db8:1111:2222:3333:4444:5555:6666/128", "eth0", "web1", "3s", "web2 has left"])
+    table.add([" + 10.0.0.1/32", "eth1", "", "", ""])
+    #expect(
+      table.lines(width: 60) == [
+        "VIF                                         ON    HOLDER",
+        "    SINCE  WHY",
+        "2001:db8:1111:2222:3333:4444:5555:6666/128  eth0  web1",
+        "    3s     web2 has left",
+        " + 10.0.0.1/32                              eth1",
+      ]
+    )
+    #expect(table.lines(width: 80).count == 3 && table.lines(width: nil).count == 3)
+    #expect(table.lines(width: 20).allSatisfy { $0.count <= 42 })
   }
 
   @Test("Text is broken between words")

@@ -17,31 +17,62 @@ package struct TextTable {
   /// The lines, none with blanks at its end.
   ///
   /// Where `width` is given, the last column is broken between words so that lines fit; a word that
-  /// is too long stands on a line of its own.
+  /// is too long stands on a line of its own. Columns for which there is no room go below the first
+  /// ones, set in a little, in the header as in every row.
   package func lines(width: Int?) -> [String] {
-    let count = rows.map(\.count).max() ?? 0
-    let widths = (0..<count).map { column in
+    let widths = (0..<(rows.map(\.count).max() ?? 0)).map { column in
       rows.map { column < $0.count ? $0[column].count : 0 }.max() ?? 0
     }
-    let offset = widths.dropLast().reduce(0) { $0 + $1 + 2 }
-    return rows.flatMap { row -> [String] in
-      let front = zip(row.dropLast(), widths).enumerated().map { column, cell in
-        padded(cell.0, to: cell.1, in: column) + "  "
+    let parts = Self.parts(of: widths, within: width)
+    return rows.flatMap { row in
+      parts.filter {
+        $0.lowerBound == 0 || row[min($0.lowerBound, row.count)...].contains { !$0.isEmpty }
       }
-      .joined()
-      let room = width.map { max(16, $0 - offset) }
-      let isRight = rightAligned.contains(count - 1)
-      let last = row.last ?? ""
-      let pieces =
-        isRight
-        ? [padded(last, to: widths.last ?? 0, in: count - 1)]
-        : Self.broken(last, at: room)
-      return pieces.enumerated().map { index, piece in
-        let start = index == 0 ? front : String(repeating: " ", count: offset)
-        return Self.trimmed(start + piece)
-      }
+      .flatMap { lines(of: row, in: $0, widths, width) }
     }
   }
+
+  /// Columns that stand side by side.
+  private static func parts(of widths: [Int], within width: Int?) -> [Range<Int>] {
+    guard let width else { return [widths.indices] }
+    var parts: [Range<Int>] = []
+    var (first, used) = (0, 0)
+    for (column, needed) in widths.enumerated() {
+      // The last one can be broken.
+      let least = column == widths.count - 1 ? min(needed, leastRoom) : needed
+      if column > first, used + least > width {
+        parts.append(first..<column)
+        (first, used) = (column, indent)
+      }
+      used += needed + 2
+    }
+    return parts + [first..<widths.count]
+  }
+
+  private func lines(
+    of row: [String],
+    in part: Range<Int>,
+    _ widths: [Int],
+    _ width: Int?
+  ) -> [String] {
+    var front = part.lowerBound == 0 ? "" : String(repeating: " ", count: Self.indent)
+    for column in part.dropLast() where column < row.count {
+      front += padded(row[column], to: widths[column], in: column) + "  "
+    }
+    guard let last = part.last, last < row.count else { return [Self.trimmed(front)] }
+    let isBroken = last == widths.count - 1 && !rightAligned.contains(last)
+    let room = width.map { max(Self.leastRoom, $0 - front.count) }
+    let pieces =
+      isBroken ? Self.broken(row[last], at: room) : [padded(row[last], to: widths[last], in: last)]
+    return pieces.enumerated().map { index, piece in
+      Self.trimmed((index == 0 ? front : String(repeating: " ", count: front.count)) + piece)
+    }
+  }
+
+  /// How far columns that stand below others are set in.
+  private static let indent = 4
+  /// The least room that the last column is broken to.
+  private static let leastRoom = 16
 
   private func padded(_ cell: String, to width: Int, in column: Int) -> String {
     let blanks = String(repeating: " ", count: max(0, width - cell.count))
