@@ -86,16 +86,24 @@ struct SequenceStoreTests {
   func survives() throws {
     let scratch = try Scratch()
     let directory = scratch.path + "/state"
-    #expect(try store([1_000, 2_000], in: directory) == [1_000, 2_000])
+    let ahead: UInt64 = 1 << 50
+    #expect(try store([1_000, ahead], in: directory) == [1_000, ahead])
     let again = try SequenceStore(directory: directory, loop: EventLoop()) { _, _ in }
-    #expect(again.stored == 2_000)
+    #expect(again.bound == ahead)
   }
 
-  @Test("Without a directory the sequence starts from the clock")
+  @Test(
+    "Without a directory, or with one that was lost or left behind, the sequence starts from the clock"
+  )
   func clock() throws {
     #expect(try store([7], in: nil) == [7])
-    let store = try SequenceStore(directory: nil, loop: EventLoop()) { _, _ in }
-    #expect(store.stored > 1_700_000_000_000)
+    let scratch = try Scratch()
+    let behind = scratch.path + "/behind"
+    #expect(try store([2_000], in: behind) == [2_000])
+    for directory in [nil, scratch.path + "/lost", behind] {
+      let store = try SequenceStore(directory: directory, loop: EventLoop()) { _, _ in }
+      #expect(store.bound > 1_700_000_000_000 && store.bound < 1 << 50)
+    }
   }
 
   @Test("A file that holds no bound is an error, not a fresh start")

@@ -74,7 +74,7 @@ final class Daemon {
       failure in
       if let failure {
         logbook.log.error(
-          "the ring sequence is not on the disk, a restart may reuse a ring id: \(failure)"
+          "the ring sequence is not on disk: only the clock keeps ring ids apart (\(failure))"
         )
       }
       stored(failure == nil ? .stored(bound: bound) : .notStored)
@@ -88,7 +88,7 @@ final class Daemon {
     let node = SessionNode(
       ring: Self.ringSettings(configuration, me),
       sessions: Self.sessionSettings(configuration, me),
-      storedSequenceBound: store.stored,
+      storedSequenceBound: store.bound,
       random: SplitMix64(seed: Entropy.word()),
       startingAt: BootClock.now
     )

@@ -124,7 +124,7 @@ extension RingBackend {
     var ring: EmbeddedRing?
     let store = try SequenceStore(directory: engine.stateDirectory, loop: loop) { bound, failure in
       if let failure {
-        log.error("the ring sequence is not on the disk, a restart may reuse a ring id: \(failure)")
+        log.error("the ring sequence is not on disk: only the clock keeps ring ids apart (\(failure))")
         ring?.notStored()
       } else {
         ring?.stored(bound)
@@ -142,7 +142,7 @@ extension RingBackend {
     let node = GroupNode(
       settings: settings,
       process: process,
-      storedSequenceBound: store.stored,
+      storedSequenceBound: store.bound,
       random: SplitMix64(seed: Entropy.word()),
       startingAt: BootClock.now
     )

@@ -10,8 +10,9 @@ package final class SequenceStore {
     let failure: SystemError?
   }
 
-  /// The bound that was stored when the store was opened.
-  package let stored: UInt64
+  /// The bound above which ring ids are new: what was stored, or the clock in milliseconds when that
+  /// is higher, since a disk that was lost or full does not know what was used.
+  package let bound: UInt64
 
   private let path: String?
   private let worker: Worker<Void>?
@@ -20,8 +21,7 @@ package final class SequenceStore {
 
   /// Opens the store in a directory, which is made if it is missing.
   ///
-  /// Without a directory nothing is kept: the sequence starts from the clock, in milliseconds, and a
-  /// bound counts as stored at once. `told` is called on the loop for each bound, in order.
+  /// Without a directory nothing is kept, and a bound counts as stored at once. `told` is called on the loop for each bound, in order.
   ///
   /// - Throws: what failed; `EINVAL` when the file is there but holds no bound, since then it is not
   ///   known which ring ids were used.
@@ -32,17 +32,15 @@ package final class SequenceStore {
   ) throws(SystemError) {
     self.told = told
     outcomes = try Mailbox()
+    let clock = Self.clock
     if let directory {
       try SmallFile.makeDirectory(directory)
       let path = directory + "/ring-sequence"
       self.path = path
-      stored = try Self.read(path)
+      bound = max(try Self.read(path), clock)
       worker = try Worker(name: "state", capacity: 64) { () }
     } else {
-      (path, worker) = (nil, nil)
-      var now = timespec()
-      clock_gettime(CLOCK_REALTIME, &now)
-      stored = UInt64(max(0, now.tv_sec)) * 1_000 + UInt64(max(0, now.tv_nsec)) / 1_000_000
+      (path, worker, bound) = (nil, nil, clock)
     }
     try outcomes.deliver(on: loop) { [unowned self] in self.told($0.bound, $0.failure) }
   }
@@ -62,6 +60,12 @@ package final class SequenceStore {
       let failure = SystemError("queue the ring sequence for \(path)", Errno(EAGAIN))
       outcomes.post(Outcome(bound: bound, failure: failure))
     }
+  }
+
+  private static var clock: UInt64 {
+    var now = timespec()
+    clock_gettime(CLOCK_REALTIME, &now)
+    return UInt64(max(0, now.tv_sec)) * 1_000 + UInt64(max(0, now.tv_nsec)) / 1_000_000
   }
 
   private static func read(_ path: String) throws(SystemError) -> UInt64 {

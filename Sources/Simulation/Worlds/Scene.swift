@@ -66,6 +66,7 @@ package struct Boot: Sendable {
 package enum Happening: Sendable {
   case received(Packet)
   case stored(bound: UInt64)
+  case notStored
   case drained
   case leave
 }
@@ -91,7 +92,7 @@ package struct Surroundings<Errand: Sendable>: Sendable {
   package internal(set) var live = HostSet()
   /// Those of them that do not stand still.
   package internal(set) var awake = HostSet()
-  /// What each host's storage holds; `nil` without a state directory.
+  /// What each host's storage holds; `nil` without a state directory, and after a failure.
   package internal(set) var bounds: [UInt64?]
   package var transcript: Transcript?
   var agenda = Agenda<Item<Errand>>()

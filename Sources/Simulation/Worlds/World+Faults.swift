@@ -171,7 +171,7 @@ extension World {
     counters.crashes += 1
     stop(host)
     hosts[host].writes = []
-    hosts[host].stored = nil
+    (hosts[host].stored, hosts[host].lost) = (nil, 0)
     hosts[host].remembers = false
     if world.bounds[host] != nil { world.bounds[host] = 0 }
     world.agenda.add(.start(host: host), at: world.now + duration())
@@ -198,8 +198,10 @@ extension World {
 
   mutating func write(_ bound: UInt64, by host: Int) {
     let ticket = hosts[host].ticket()
-    hosts[host].writes.append(.init(bound: bound, ticket: ticket, since: world.now))
     let isVolatile = world.climate.stateless.contains(host)
+    let chance = world.isTroubled && !isVolatile ? world.climate.storageFailure : 0
+    let fails = chance > 0 && world.chance.happens(percent: chance)
+    hosts[host].writes.append(.init(bound: bound, ticket: ticket, since: world.now, fails: fails))
     let takes =
       isVolatile || !world.isTroubled
       ? .zero : world.chance.within(.zero...world.climate.storage)
@@ -218,13 +220,20 @@ extension World {
       )
     }
     hosts[host].writes.remove(at: place)
+    if write.fails {
+      // What is used from now on is not remembered, until a write of more succeeds.
+      counters.failedWrites += 1
+      hosts[host].lost = max(hosts[host].lost, write.bound)
+      world.bounds[host] = nil
+      return feed(scene.event(.notStored), to: host)
+    }
     feed(scene.event(.stored(bound: write.bound)), to: host)
   }
 
   private mutating func keep(_ write: Host<S.Engine>.Write, of host: Int) {
-    guard !world.climate.stateless.contains(host) else { return }
+    guard !write.fails, !world.climate.stateless.contains(host) else { return }
     hosts[host].stored = max(hosts[host].stored ?? 0, write.bound)
-    world.bounds[host] = hosts[host].stored
+    world.bounds[host] = hosts[host].isCovered ? hosts[host].stored : nil
   }
 
   // MARK: - The end of trouble

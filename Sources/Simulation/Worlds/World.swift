@@ -158,8 +158,8 @@ package struct World<S: Scene> {
     let wall = UInt64(1_000_000 + world.now.nanoseconds / 10_000)
     let boot = Boot(
       host: host,
-      storedBound: hosts[host].stored ?? wall,
-      remembers: hosts[host].remembers && hosts[host].stored != nil,
+      storedBound: hosts[host].isCovered ? hosts[host].stored ?? wall : wall,
+      remembers: hosts[host].remembers && hosts[host].stored != nil && hosts[host].isCovered,
       random: world.chance.fork(),
       now: hosts[host].clock.instant(at: world.now)
     )

@@ -50,6 +50,9 @@ package struct Counters: Sendable, Equatable {
   package var restartsNoticed = 0
   package var tokensRepeated = 0
   package var unstoredSequences = 0
+  package var failedWrites = 0
+  package var reconfigured = 0
+  package var notReconfigured = 0
 
   // What process groups did.
   package var groupViews = 0
@@ -142,6 +145,9 @@ package struct Counters: Sendable, Equatable {
     ("restarts noticed", 50, \.restartsNoticed),
     ("tokens repeated", 500, \.tokensRepeated),
     ("sequences used before stored", 0, \.unstoredSequences),
+    ("failed writes of sequences", 0, \.failedWrites),
+    ("lists of members taken on", 0, \.reconfigured),
+    ("lists of members refused", 0, \.notReconfigured),
   ]
 
   private static let groups: [Row] = [

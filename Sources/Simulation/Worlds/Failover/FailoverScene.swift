@@ -165,6 +165,7 @@ package struct FailoverScene: Scene {
     switch happening {
     case .received(let packet): .node(.received(packet))
     case .stored(let bound): .node(.stored(bound: bound))
+    case .notStored: .node(.notStored)
     case .drained: .node(.drained)
     case .leave: .failover(.leave)
     }

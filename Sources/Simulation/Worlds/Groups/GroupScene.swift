@@ -124,6 +124,7 @@ package struct GroupScene: Scene {
     switch happening {
     case .received(let packet): .received(packet)
     case .stored(let bound): .stored(bound: bound)
+    case .notStored: .notStored
     case .drained: .drained
     // No process of its own is on the node: this is the daemon's own end.
     case .leave: .request(.disconnect)

@@ -32,6 +32,8 @@ package struct Climate: Sendable, Equatable {
   package var aim: Int
   /// How long storage needs at most.
   package var storage: Span
+  /// How often, in a hundred, storage fails.
+  package var storageFailure: Int
   /// Hosts without a state directory.
   package var stateless: HostSet
   /// The greatest drift of a clock, in millionths.
@@ -63,6 +65,9 @@ package struct Climate: Sendable, Equatable {
     storage = chance.pick([.zero, .milliseconds(5), .milliseconds(40), .milliseconds(90)]) ?? .zero
     stateless = HostSet((0..<hosts).filter { _ in chance.happens(percent: 10) })
     drift = chance.pick([0, 50, 500, 20_000]) ?? 0
+    // Drawn aside, so that all else in the world of a seed stays what it was.
+    var aside = chance
+    storageFailure = aside.pick([0, 0, 0, 0, 0, 0, 10, 60]) ?? 0
   }
 }
 

@@ -58,6 +58,7 @@ struct Host<Engine: StateMachine> {
     let bound: UInt64
     let ticket: Int
     let since: Span
+    let fails: Bool
   }
 
   /// The most datagrams that wait in the sockets of a machine that stands still.
@@ -76,9 +77,13 @@ struct Host<Engine: StateMachine> {
   var wantsDrain = false
   /// What stable storage holds; `nil` if nothing was ever written, or all was lost.
   var stored: UInt64?
+  /// The highest bound that could not be written.
+  var lost: UInt64 = 0
   var writes: [Write] = []
   /// Whether what was stored covers all that earlier processes used.
   var remembers = true
+  /// Whether nothing was used that storage does not know of, but for the time before it was lost.
+  var isCovered: Bool { stored ?? 0 >= lost }
   /// Numbers whatever can become void.
   var tickets = 0
 

@@ -12,6 +12,8 @@ package struct RingScene: Scene {
     case submit(host: Int)
     /// The user of a host submits once.
     case submitOnce(host: Int)
+    /// The operator gives a host another list of members, and again after a while.
+    case relist(host: Int)
   }
 
   let cast: Cast
@@ -19,6 +21,8 @@ package struct RingScene: Scene {
   private let traffic: Traffic
   /// Whether hosts have names configured besides, that nobody has, each its own.
   private let hasStrayNames: Bool
+  /// What operators have given hosts for good; empty in worlds in which they leave the lists alone.
+  private var lists: [Roster]
   package internal(set) var watch: RingWatch
   /// The messages submitted after the world settled.
   private var lastLetters: [Letter] = []
@@ -31,17 +35,38 @@ package struct RingScene: Scene {
     // Drawn aside, so that all else in the world of a seed stays what it was.
     var aside = chance
     hasStrayNames = aside.happens(percent: 25)
+    let areRelisted = aside.happens(percent: 25)
+    lists = areRelisted ? Array(repeating: cast.roster, count: cast.count) : []
   }
 
   /// What a host has configured from this start on.
   private func settings(for boot: Boot) -> RingEngine.Settings {
     let me = cast.node(boot.host)
+    if !lists.isEmpty { return settings.with(me, lists[boot.host]) }
     var aside = boot.random
     var chance = Chance(seed: aside.next())
     guard hasStrayNames, chance.happens(percent: 60) else { return settings.with(me, cast.roster) }
-    let strays: [NodeID] = ["x1", "x2", "x3"]
-    let some = strays.filter { _ in chance.happens(percent: 50) }
-    return settings.with(me, cast.roster.union(Roster(some)))
+    return settings.with(me, cast.roster.union(Self.strays(drawing: &chance)))
+  }
+
+  private static func strays(drawing chance: inout Chance) -> Roster {
+    let all: [NodeID] = ["x1", "x2", "x3"]
+    return Roster(all.filter { _ in chance.happens(percent: 50) })
+  }
+
+  /// Gives a host another list: mostly one with names that nobody has, often without another host;
+  /// everybody once trouble is over.
+  private mutating func relist(_ host: Int, in world: inout Surroundings<Errand>) -> Roster {
+    var list = cast.roster
+    if world.isTroubled {
+      list = list.union(Self.strays(drawing: &world.chance))
+      let other = world.chance.below(cast.count)
+      if other != host, world.chance.happens(percent: 50) {
+        list = list.removing(cast.node(other))
+      }
+    }
+    lists[host] = list
+    return list
   }
 
   /// Draws what the engines of a world have in common.
@@ -75,6 +100,7 @@ package struct RingScene: Scene {
   ) -> RingEngine {
     watch.start(boot)
     world.post(.submit(host: boot.host), after: world.chance.wait(mean: traffic.interval))
+    if !lists.isEmpty, world.isTroubled { postRelisting(of: boot.host, in: &world) }
     return RingEngine(
       settings: settings(for: boot),
       storedSequenceBound: boot.storedBound,
@@ -95,6 +121,7 @@ package struct RingScene: Scene {
     switch happening {
     case .received(let packet): .received(packet)
     case .stored(let bound): .stored(bound: bound)
+    case .notStored: .notStored
     case .drained: .drained
     case .leave: .leave
     }
@@ -163,7 +190,19 @@ extension RingScene {
     case .submitOnce(let host):
       guard world.awake.contains(host) else { return nil }
       return submit(at: host, in: &world)
+    case .relist(let host):
+      let list = relist(host, in: &world)
+      world.log(host, "is given the list \(list)")
+      guard world.live.contains(host) else { return nil }
+      if world.isTroubled { postRelisting(of: host, in: &world) }
+      // One that stands still hears of it when it is started again, or once trouble is over.
+      guard world.awake.contains(host) else { return nil }
+      return (host, .reconfigure(settings.with(cast.node(host), list)))
     }
+  }
+
+  private func postRelisting(of host: Int, in world: inout Surroundings<Errand>) {
+    world.post(.relist(host: host), after: world.chance.wait(mean: world.climate.faultInterval * 4))
   }
 
   private mutating func submit(
@@ -185,7 +224,10 @@ extension RingScene {
     }
   }
 
-  package mutating func calm(in world: inout Surroundings<Errand>) {}
+  package mutating func calm(in world: inout Surroundings<Errand>) {
+    guard !lists.isEmpty else { return }
+    for host in 0..<cast.count { world.post(.relist(host: host), after: .zero) }
+  }
 
   package func isSettled(_ live: HostSet, in world: borrowing Surroundings<Errand>) -> Bool {
     watch.isSettled(live)

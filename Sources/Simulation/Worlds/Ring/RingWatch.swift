@@ -79,7 +79,9 @@ package struct RingWatch: Sendable {
     case .refused:
       checker.withdraw(host: host)
       tally.refused += 1
-    case .installed, .excluded, .stalled, .keptOut, .reconfigured, .notReconfigured: break
+    case .reconfigured: tally.reconfigured += 1
+    case .notReconfigured: tally.notReconfigured += 1
+    case .installed, .excluded, .stalled, .keptOut: break
     }
   }
 
