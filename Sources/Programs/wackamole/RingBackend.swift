@@ -124,7 +124,7 @@ extension RingBackend {
     var ring: EmbeddedRing?
     let store = try SequenceStore(directory: engine.stateDirectory, loop: loop) { bound, failure in
       if let failure {
-        log.error("the ring sequence is not on disk: only the clock keeps ring ids apart (\(failure))")
+        log.error("the ring sequence is not on disk: only the clock keeps ids apart (\(failure))")
         ring?.notStored()
       } else {
         ring?.stored(bound)
