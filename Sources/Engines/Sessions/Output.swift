@@ -45,6 +45,9 @@ struct Output: Sendable, Equatable {
   private var head = 0
   /// How many gaps there are from the head on.
   private var gaps = 0
+  /// How many of the items that wait may be dropped, and how many could in the batch handed out last.
+  private var droppable = 0
+  private var droppableInBatch = 0
   /// Nothing before this place may be dropped.
   private var firstDroppable = 0
 
@@ -68,13 +71,16 @@ struct Output: Sendable, Equatable {
   mutating func append(_ item: Item) {
     items.append(item)
     bytes += item.bytes.count
+    if item.isDroppable { droppable += 1 }
   }
 
   /// Whether more waits for a client that does not read than the limits allow.
+  ///
+  /// Messages of membership count by their bytes alone: one change of the ring makes two for each
+  /// group of a client, which has had no time to read them then.
   func exceeds(messages: Int, bytes limit: Int) -> Bool {
-    guard case .blocked = flow else { return false }
-    let waiting = waiting
-    return waiting.messages > messages || waiting.bytes > limit
+    guard case .blocked(let unsent, _) = flow else { return false }
+    return droppable + min(unsent, droppableInBatch) > messages || waiting.bytes > limit
   }
 
   /// Takes out as much as is written at once; nothing if nothing waits.
@@ -100,6 +106,8 @@ struct Output: Sendable, Equatable {
       batch.append(next)
     }
     bytes -= length
+    droppableInBatch = batch.count { $0.isDroppable }
+    droppable -= droppableInBatch
     if head == items.count {
       items.removeAll(keepingCapacity: true)
       (head, firstDroppable) = (0, 0)
@@ -121,7 +129,7 @@ struct Output: Sendable, Equatable {
     let item = items[place]
     bytes -= item.bytes.count
     items[place] = .gap
-    gaps += 1
+    (gaps, droppable) = (gaps + 1, droppable - 1)
     dropped &+= 1
     if gaps > 1_024, gaps * 2 > items.count - head {
       items = waitingItems
