@@ -40,6 +40,8 @@ class ClusterTest(unittest.TestCase):
     cluster: Cluster
     backend = "embedded"
     """What carries the group in the clusters of the class; see test_spread.py."""
+    given: dict[str, str] = {}
+    """The node of each hardware address that a test gave to an interface."""
 
     def form(self, **options: Any) -> Cluster:
         """Builds a cluster, starts it and waits until it covers everything."""
@@ -52,7 +54,7 @@ class ClusterTest(unittest.TestCase):
     def check_announcements(self) -> None:
         """Every announcement on the wire must come from a node that holds the address, or just did."""
         self.cluster.observe()
-        names = {node.host.mac: name for name, node in self.cluster.nodes.items()}
+        names = {node.host.mac: name for name, node in self.cluster.nodes.items()} | self.given
         managed = {a.partition("/")[0]: a for a in self.cluster.settings.addresses}
         for moment, packet in self.cluster.frames:
             address = managed.get(packet.announces or "")

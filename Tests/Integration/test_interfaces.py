@@ -305,6 +305,25 @@ class Clients(ClusterTest):
         self.assertTrue(asked, frames)
 
 
+class Hardware(ClusterTest):
+    def test_another_hardware_address_is_announced_at_once(self) -> None:
+        # Alone, for its kernel does not tell other servers where the address of its engine is now.
+        cluster = self.form(nodes=1, vips=2)
+        node = cluster.nodes[self.owner(VIP)]
+        time.sleep(2.5)  # until the series of the start is over
+        begin = time.monotonic_ns()
+        mac = "02:00:00:77:77:77"
+        self.given = {mac: node.host.name}
+        node.host.run("ip", "link", "set", "dev", "eth0", "address", mac)
+
+        def announced() -> list[str]:
+            cluster.observe()
+            senders = {packet.sender_mac for packet in cluster.announcements(VIP, begin)}
+            return [] if senders == {mac} else [f"announced by {senders}"]
+
+        cluster.wait_for("the announcement", announced, seconds=1)
+
+
 class Strangers(ClusterTest):
     def test_a_stranger_that_claims_an_address_is_reported_and_answered(self) -> None:
         cluster = self.form(nodes=2, vips=2)

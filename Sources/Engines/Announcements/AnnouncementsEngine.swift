@@ -103,10 +103,7 @@ package struct AnnouncementsEngine: StateMachine {
       queue.removeAll { $0.vif == vif }
       rounds.removeAll { $0.vif == vif }
     case .hardware(let interface, let address):
-      hardware.removeAll { $0.interface == interface }
-      if let address { hardware.append(Hardware(interface: interface, address: address)) }
-      hardware.sort { $0.interface < $1.interface }
-      hasten(to: now + Self.tellingDelay)
+      move(interface, to: address, at: now)
     case .unsent:
       unsentSince = unsentSince ?? injectedAt
       // A message of this node makes the token go round, which is the proof that is missing.
@@ -129,6 +126,10 @@ package struct AnnouncementsEngine: StateMachine {
         see(sighting.neighbor, sighting.age, on: interface, at: now)
       }
     case .members(let nodes):
+      // Who comes, perhaps with other hardware than before, is to be no stranger to those it joins.
+      if members.nodes.isEmpty, !nodes.isEmpty, !ownHardware.isEmpty {
+        effects.append(.tell(hardware: ownHardware, hosts: []))
+      }
       members.nodes = nodes
       tellAt = nodes.isEmpty ? nil : now + Self.tellingDelay
     case .told(let node, let hardware, let hosts):
@@ -142,6 +143,29 @@ package struct AnnouncementsEngine: StateMachine {
     case .reconfigure(let settings): reconfigure(settings, at: now)
     }
     advance(to: now, into: &effects)
+  }
+
+  /// Takes the hardware address of an interface, of which neighbours and members hear at once if they
+  /// know another.
+  private mutating func move(
+    _ interface: InterfaceName,
+    to address: MACAddress?,
+    at now: Instant
+  ) {
+    let before = hardware.first { $0.interface == interface }?.address
+    hardware.removeAll { $0.interface == interface }
+    if let address { hardware.append(Hardware(interface: interface, address: address)) }
+    hardware.sort { $0.interface < $1.interface }
+    guard let before, let address, before != address else {
+      return hasten(to: now + Self.tellingDelay)
+    }
+    hasten(to: now)
+    for index in series.indices {
+      let vif = series[index].vif
+      guard vif.addresses.contains(where: { $0.interface == interface }) else { continue }
+      rounds.removeAll { $0.vif == vif.id }
+      series[index] = Series(vif: vif, began: now, last: now)
+    }
   }
 
   private mutating func reconfigure(_ settings: Settings, at now: Instant) {
@@ -270,9 +294,13 @@ package struct AnnouncementsEngine: StateMachine {
     guard let at = tellAt, at <= now else { return }
     tellAt = now + max(settings.sharing, Self.tellingDelay)
     known.expire(at: now)
+    effects.append(.tell(hardware: ownHardware, hosts: known.told(at: now)))
+  }
+
+  /// The hardware addresses of this machine, those that VIFs use first.
+  private var ownHardware: [MACAddress] {
     let own = hardware.map(\.address)
-    let all = own + station.filter { !own.contains($0) }
-    effects.append(.tell(hardware: all, hosts: known.told(at: now)))
+    return own + station.filter { !own.contains($0) }
   }
 
   // MARK: Sending

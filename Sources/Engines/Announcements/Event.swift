@@ -11,6 +11,8 @@ extension AnnouncementsEngine {
     /// The VIF leaves this node: nothing of its series may be sent any more.
     case cancel(VIFID)
     /// The hardware address of an own interface; `nil` when it has none.
+    ///
+    /// What stands on an interface that has got another is announced anew.
     case hardware(InterfaceName, MACAddress?)
     /// The hardware addresses of all interfaces of this machine, whether VIFs use them or not.
     case station([MACAddress])
