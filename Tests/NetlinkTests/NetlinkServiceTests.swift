@@ -5,6 +5,7 @@ import Glibc
 import Machine
 import Namespaces
 import Reactor
+import Synchronization
 import Testing
 
 @testable import Netlink
@@ -104,6 +105,42 @@ struct NetlinkServiceTests {
     monitor.read { reports.append($0) }
     let eth0 = if_nametoindex("eth0")
     #expect(reports == [.event(.addressGone(index: eth0, prefix: vips[0].prefix))])
+  }
+
+  /// Holds up whatever is added until it is opened.
+  private final class Gate: AddressJournal {
+    private let isOpen = Mutex(false)
+    func open() { isOpen.withLock { $0 = true } }
+    func willAdd(_ address: OwnedAddress) -> Bool {
+      while !isOpen.withLock({ $0 }) { usleep(1_000) }
+      return true
+    }
+    func didRemove(_ address: OwnedAddress) {}
+  }
+
+  @Test("The hosts that the kernel knows are listed whatever changes of addresses wait for")
+  func neighbors() throws {
+    let namespace = try Namespace.enter()
+    defer { namespace.leave() }
+    try Namespace.ip("neigh add 10.0.0.9 lladdr 02:00:00:00:00:09 nud reachable dev eth0")
+    let loop = try EventLoop()
+    let gate = Gate()
+    var found: [NetworkNeighbor] = []
+    var completions = 0
+    let service = try NetlinkService(
+      on: loop,
+      journal: gate,
+      report: { if case .neighbors(let all) = $0 { found = all } },
+      complete: { _ in completions += 1 }
+    )
+    service.submit([.add(address("10.0.0.5/32"), AddressOptions())])
+    service.askForNeighbors()
+    try spin(loop) { !found.isEmpty }
+    #expect(found.map(\.neighbor.address.description) == ["10.0.0.9"] && completions == 0)
+    gate.open()
+    try spin(loop) { completions == 1 }
+    #expect(completions == 1)
+    service.finish()
   }
 
   @Test("Finishing waits for what was asked")

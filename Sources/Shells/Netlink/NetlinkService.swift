@@ -7,7 +7,8 @@ package import Reactor
 /// The kernel's addresses and links for a loop that must not wait for the kernel.
 ///
 /// Requests run one after the other on a thread of their own, for the kernel's lock may be held for
-/// seconds; completions and reports come back on the loop.
+/// seconds; completions and reports come back on the loop. The list of hosts that the kernel knows,
+/// which may be long, has another thread and holds up no change.
 package final class NetlinkService {
   package struct RequestID: Sendable, Hashable {
     fileprivate let number: UInt64
@@ -42,6 +43,8 @@ package final class NetlinkService {
   private let monitor: NetlinkMonitor
   private let results: Mailbox<Result>
   private let worker: Worker<AddressKeeper>
+  /// Lists the hosts that the kernel knows, and changes nothing.
+  private let asker: Worker<AddressKeeper>
   private let report: (NetworkEvent) -> Void
   private let complete: (Completion) -> Void
   private var watches: [EventLoop.Watch] = []
@@ -70,6 +73,7 @@ package final class NetlinkService {
     worker = try Worker(name: "netlink", capacity: Self.queueLimit) {
       AddressKeeper(journal: journal)
     }
+    asker = try Worker(name: "neighbours", capacity: 1) { AddressKeeper(journal: nil) }
     watches.append(try results.deliver(on: loop) { [weak self] in self?.take($0) })
     watches.append(try monitor.deliver(on: loop) { [weak self] in self?.take($0) })
     alarm = loop.addAlarm(
@@ -113,7 +117,8 @@ package final class NetlinkService {
   /// Asks which hosts the kernel knows, and reports them, or why it does not tell.
   package func askForNeighbors() {
     let results = results
-    _ = worker.submit { keeper in
+    // If it is asked already and has not begun, that answer serves.
+    _ = asker.submit { keeper in
       do throws(NetlinkError) {
         results.post(.neighbors(try keeper.neighbors()))
       } catch {
@@ -122,7 +127,7 @@ package final class NetlinkService {
     }
   }
 
-  /// Waits for all requests and delivers their completions; nothing can be asked afterwards.
+  /// Waits for all requests of changes and delivers their completions; nothing can be asked afterwards.
   package func finish() {
     worker.finish()
     for result in results.takeAll() { take(result) }
