@@ -8,6 +8,7 @@ import statistics
 import threading
 import time
 import unittest
+from typing import Callable
 
 from daemons import Ring
 from wire import JOINED, NETWORK, REGULAR_VIEW, TRANSITION, Client, Message
@@ -15,25 +16,26 @@ from wire import JOINED, NETWORK, REGULAR_VIEW, TRANSITION, Client, Message
 GROUPS = 10_000
 PARTS = (("dB", "dA"), ("dC",))
 ROUNDS = 5
+NETWORK_VIEW = REGULAR_VIEW | NETWORK
 
 
 class Follower(threading.Thread):
-    """Takes a transition and a view of every group from a client, and when."""
+    """Takes messages of some kinds, one of each for every group, from a client, and when."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, kinds: tuple[int, ...]) -> None:
         super().__init__()
-        self.client = client
+        self.client, self.kinds = client, kinds
         self.found: list[Message] = []
         self.begin = self.end = 0.0
 
     def run(self) -> None:
-        for _ in range(2 * GROUPS):
+        for _ in range(len(self.kinds) * GROUPS):
             self.found.append(self.client.receive())
             self.end = time.monotonic()
             self.begin = self.begin or self.end
 
     def check(self, test: unittest.TestCase, members: int) -> None:
-        for kind in (TRANSITION, REGULAR_VIEW | NETWORK):
+        for kind in self.kinds:
             test.assertEqual(len({each.name for each in self.found if each.kind == kind}), GROUPS, hex(kind))
         test.assertTrue(all(len(each.groups) == members for each in self.found if each.kind != TRANSITION))
 
@@ -54,22 +56,27 @@ class LongMerge(unittest.TestCase):
             print(f"          {GROUPS:,} groups of 3 members, {ring['dA'].memory() / 1024:.1f} MiB", flush=True)
             first, last = [], []
             for _ in range(ROUNDS):
-                self.follow(clients, lambda: ring.part(*PARTS), {name: len(part) for part in PARTS for name in part})
+                sizes = {name: len(part) for part in PARTS for name in part}
+                self.follow(clients, lambda: ring.part(*PARTS), (TRANSITION, NETWORK_VIEW), sizes)
                 begin = time.monotonic()
-                followers = self.follow(clients, ring.network.rejoin, dict.fromkeys(Ring.NAMES, 3))
+                followers = self.follow(clients, ring.network.rejoin, (NETWORK_VIEW,), dict.fromkeys(Ring.NAMES, 3))
                 first.append(min(each.begin for each in followers) - begin)
                 last.append(max(each.end for each in followers) - begin)
+                # The ring did not fall apart over it.
+                self.assertTrue(all(client.is_quiet(1) for client in clients.values()))
             spans = [end - begin for begin, end in zip(first, last)]
-            for what, times in (("heal to first message", first), ("to last view", spans)):
+            for what, times in (("heal to first view", first), ("first to last view", spans)):
                 shown = f"{statistics.median(times) * 1e3:.0f} ms ({min(times) * 1e3:.0f}..{max(times) * 1e3:.0f})"
-                print(f"          {what:22} median {shown}", flush=True)
+                print(f"          {what:20} median {shown}", flush=True)
 
-    def follow(self, clients: dict[str, Client], change: object, members: dict[str, int]) -> list[Follower]:
+    def follow(
+        self, clients: dict[str, Client], change: Callable[[], None], kinds: tuple[int, ...], members: dict[str, int]
+    ) -> list[Follower]:
         """Makes a change, after which each client has a view of so many members in every group."""
-        followers = {name: Follower(client) for name, client in clients.items()}
+        followers = {name: Follower(client, kinds) for name, client in clients.items()}
         for each in followers.values():
             each.start()
-        change()  # type: ignore[operator]
+        change()
         for name, each in followers.items():
             each.join(60)
             each.check(self, members[name])

@@ -5,7 +5,8 @@ package import GroupModel
 extension GroupsEngine {
   /// What can happen to the group layer of a daemon.
   package enum Event: Sendable, Equatable {
-    /// The ring delivered something, in its one total order.
+    /// The ring delivered something, in its one total order. Best given when the engine is not busy:
+    /// otherwise what is left is done first, however long it takes.
     case ring(RingEvent)
     /// A local process connects under a name.
     case connect(InlineName)

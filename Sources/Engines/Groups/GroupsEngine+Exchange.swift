@@ -34,9 +34,8 @@ extension GroupsEngine {
       return
     }
     statistics.exchangesCompleted += 1
-    settle(exchange.sets, into: &effects)
-    for message in exchange.deferred { apply(message, into: &effects) }
-    flush(into: &effects)
+    chores.append(.apply(exchange.deferred, next: 0))
+    settle(exchange.sets)
   }
 
   private mutating func take(
@@ -95,7 +94,9 @@ extension GroupsEngine {
     if daemon == settings.me {
       expelLocals(into: &effects)
     } else if synced.contains(daemon) {
-      lose(outside: synced.removing(daemon), into: &effects)
+      // Nobody else is busy with what is broken: all at once.
+      lose(outside: synced.removing(daemon))
+      finishWork(into: &effects)
       synced = reachable
       directory.removeMembers(outside: synced)
     }

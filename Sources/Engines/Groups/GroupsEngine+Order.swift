@@ -21,7 +21,7 @@ extension GroupsEngine {
       leave(MemberID(node: message.sender, process: process), group, into: &effects)
     case .disconnect(let process):
       guard isOfOwnSet(message.sender) else { return }
-      disconnect(MemberID(node: message.sender, process: process), into: &effects)
+      disconnect(MemberID(node: message.sender, process: process))
     case .state:
       drop(.pastExchange)
     }
@@ -73,12 +73,13 @@ extension GroupsEngine {
     announce(group, .leave(member), into: &effects)
   }
 
-  private mutating func disconnect(_ member: MemberID, into effects: inout EffectQueue<Effect>) {
+  private mutating func disconnect(_ member: MemberID) {
+    chores.append(.remove(member, groups: directory.places(of: member), next: 0))
+  }
+
+  /// A member is in no group any more.
+  mutating func finishRemoval(of member: MemberID, into effects: inout EffectQueue<Effect>) {
     statistics.disconnects += 1
-    for group in directory.places(of: member) {
-      _ = directory.remove(member, from: group)
-      announce(group, .disconnect(member), into: &effects)
-    }
     guard member.node == settings.me else { return }
     tell(member.process, .disconnected, into: &effects)
     locals.remove(member.process)

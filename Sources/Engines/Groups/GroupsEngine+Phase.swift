@@ -25,11 +25,11 @@ extension GroupsEngine {
       install(ring, of: members, with: together, into: &effects)
     case (.settled, .regular(let ring, let members, let together)):
       // A ring that skips the transitional configuration loses nothing by having it made up.
+      chores.append(.install(ring, of: members, with: together))
       part(with: together, for: ring, into: &effects)
-      install(ring, of: members, with: together, into: &effects)
     case (.exchanging(let exchange), .regular(let ring, let members, let together)):
+      chores.append(.install(ring, of: members, with: together))
       part(with: together, for: ring, cutting: exchange, into: &effects)
-      install(ring, of: members, with: together, into: &effects)
     }
   }
 
@@ -44,21 +44,19 @@ extension GroupsEngine {
     let together = synced.intersection(staying).inserting(settings.me)
     // From here on views are numbered for those alone that go to the next ring together.
     ids = ViewIDs(before: next, lowest: together.lowest ?? settings.me)
+    chores.append(.lose(outside: together))
     if let exchange { cut(exchange, into: &effects) }
-    lose(outside: together, into: &effects)
   }
 
   /// Signals to each group that has members of the synced set outside the roster that they are lost.
-  mutating func lose(outside roster: Roster, into effects: inout EffectQueue<Effect>) {
+  mutating func lose(outside roster: Roster) {
     reachable = roster
     guard reachable != synced else { return }
     let losing = directory.places { _, place in
       directory.hasMembers(outside: reachable, group: place)
     }
-    for group in losing {
-      directory.update(group) { $0.isChanged = true }
-      signal(group, into: &effects)
-    }
+    for group in losing { directory.update(group) { $0.isChanged = true } }
+    chores.append(.signal(groups: losing, next: 0))
   }
 
   /// A ring change before all sets were heard: back to the own set's table, to which what waited
@@ -68,11 +66,11 @@ extension GroupsEngine {
     if let ring { effects.append(.note(.exchangeCut(ring))) }
     directory.removeMembers(outside: synced)
     directory.adoptAll()
-    for message in exchange.deferred { apply(message, into: &effects) }
+    chores.append(.apply(exchange.deferred, next: 0))
   }
 
   /// The next regular configuration: what was lost goes, then the sets meet.
-  private mutating func install(
+  mutating func install(
     _ next: RingID,
     of roster: Roster,
     with together: Roster? = nil,
@@ -84,8 +82,7 @@ extension GroupsEngine {
     ids = ViewIDs(ring: next)
     if synced == members {
       statistics.departuresOnly += 1
-      settle([synced], into: &effects)
-      flush(into: &effects)
+      settle([synced])
     } else {
       beginExchange(into: &effects)
     }
@@ -93,20 +90,16 @@ extension GroupsEngine {
 
   /// All daemons of the ring hold one table: groups that owe a view get it, in order of name.
   ///
-  /// - Parameters:
-  ///   - sets: the synced sets that met here, which together are the ring.
-  ///   - effects: takes the views.
-  mutating func settle(_ sets: [Roster], into effects: inout EffectQueue<Effect>) {
+  /// - Parameter sets: the synced sets that met here, which together are the ring.
+  mutating func settle(_ sets: [Roster]) {
     phase = .settled
     (synced, reachable) = (members, members)
     let changed = directory.places { group, _ in group.isChanged || group.isTouched }
     directory.adoptAll()
-    for group in changed {
-      directory.update(group) { $0.isChanged = false }
-      announceNetwork(group, sets: sets, into: &effects)
-    }
+    for group in changed { directory.update(group) { $0.isChanged = false } }
     if let ring, sets.count > 1 || !changed.isEmpty {
-      effects.append(.note(.synced(ring, members: members, changedGroups: changed.count)))
+      chores.append(.note(.synced(ring, members: members, changedGroups: changed.count)))
     }
+    chores.append(.announce(groups: changed, next: 0, sets: sets))
   }
 }

@@ -131,7 +131,7 @@ extension GroupsEngine {
 
   /// Lets go what was held back, unless there is still a reason to hold it.
   mutating func flush(into effects: inout EffectQueue<Effect>) {
-    guard isSettled, !outbox.isCongested, !outbox.items.isEmpty else { return }
+    guard isSettled, !isBusy, !outbox.isCongested, !outbox.items.isEmpty else { return }
     for item in outbox.takeAll() {
       effects.append(.submit(service: item.service, payload: item.payload))
     }

@@ -39,6 +39,8 @@ package struct GroupsEngine: StateMachine {
   var ids: ViewIDs
   var locals = Locals()
   var outbox = Outbox()
+  /// What is left to be done, the first last.
+  var chores: [Chore] = []
   package internal(set) var statistics = Statistics()
 
   package init(settings: Settings) {
@@ -48,10 +50,12 @@ package struct GroupsEngine: StateMachine {
     ids = ViewIDs(before: RingID(sequence: 0, representative: settings.me), lowest: settings.me)
   }
 
-  /// Nothing here waits for a time: the ring below sees to progress.
-  package var nextDeadline: Instant? { nil }
+  /// At once when something is left to be done; nothing else here waits for a time.
+  package var nextDeadline: Instant? { isBusy ? .boot : nil }
 
-  package mutating func advance(to now: Instant, into effects: inout EffectQueue<Effect>) {}
+  package mutating func advance(to now: Instant, into effects: inout EffectQueue<Effect>) {
+    work(notices: settings.noticesAtOnce, into: &effects)
+  }
 
   package mutating func handle(
     _ event: Event,
@@ -59,7 +63,10 @@ package struct GroupsEngine: StateMachine {
     into effects: inout EffectQueue<Effect>
   ) {
     switch event {
-    case .ring(let delivery): take(delivery, into: &effects)
+    case .ring(let delivery):
+      finishWork(into: &effects)
+      take(delivery, into: &effects)
+      work(notices: settings.noticesAtOnce, into: &effects)
     case .connect(let process): connect(process, into: &effects)
     case .request(let request, let process): take(request, from: process, into: &effects)
     case .crash(let process): crash(process, into: &effects)

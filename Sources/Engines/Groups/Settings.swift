@@ -16,6 +16,8 @@ extension GroupsEngine {
     package var localProcesses = 4_096
     /// The length that a message of an exchange aims at, in bytes.
     package var chunkLength = 32 << 10
+    /// About how many notices are given in one call, when a change concerns very many groups.
+    package var noticesAtOnce = 512
     /// The most messages of an exchange that a daemon has under way, so that others get their turn.
     package var chunksInFlight = 4
 

@@ -50,8 +50,10 @@ package struct GroupNode: StateMachine {
   package enum Sighting: Sendable, Equatable {
     /// The groups give the ring a message.
     case submitted(Service, [UInt8])
-    /// The ring gives the groups what comes next in its order.
+    /// The ring delivers what comes next in its order.
     case ordered(Delivery)
+    /// The groups are given what the ring has delivered, now or before.
+    case handed(Delivery)
   }
 
   /// Something seen, before the effect of this place among those of one call.
@@ -94,6 +96,9 @@ package struct GroupNode: StateMachine {
   /// What the ring has no room for; while there is any, the group layer holds requests back.
   private var waiting: [Submission] = []
   private var isBackedUp = false
+  /// What the ring delivered while the groups were busy.
+  private var inbox: [Delivery] = []
+  private var lastCall: Instant
   // Reused between events; empty outside a call, but for the resident's connection at the start.
   private var ringEffects = EffectQueue<RingEngine.Effect>()
   private var groupEffects = EffectQueue<GroupsEngine.Effect>()
@@ -123,6 +128,7 @@ package struct GroupNode: StateMachine {
       startingAt: now
     )
     layer = GroupsEngine(settings: groupSettings)
+    lastCall = now
     if let process { layer.handle(.connect(process), at: now, into: &groupEffects) }
   }
 
@@ -142,7 +148,12 @@ package struct GroupNode: StateMachine {
   }
 
   /// Whether a multicast would be refused for want of room.
-  package var isCongested: Bool { isBackedUp || ring.isCongested || !layer.hasRoom }
+  package var isCongested: Bool {
+    isBackedUp || ring.isCongested || !layer.hasRoom || isCatchingUp
+  }
+
+  /// Whether the groups are behind the ring, after a change that concerns very many of them.
+  package var isCatchingUp: Bool { layer.isBusy || !inbox.isEmpty }
 
   /// How much waits for the ring, or for an exchange of group tables to end.
   package var held: (requests: Int, bytes: Int) {
@@ -165,13 +176,17 @@ package struct GroupNode: StateMachine {
     }
   }
 
-  package var nextDeadline: Instant? { ring.nextDeadline }
+  package var nextDeadline: Instant? {
+    guard isCatchingUp else { return ring.nextDeadline }
+    return min(lastCall, ring.nextDeadline ?? lastCall)
+  }
 
   package mutating func handle(
     _ event: Event,
     at now: Instant,
     into effects: inout EffectQueue<Effect>
   ) {
+    lastCall = now
     switch event {
     case .received(let packet): ring.handle(.received(packet), at: now, into: &ringEffects)
     case .stored(let bound): ring.handle(.stored(bound: bound), at: now, into: &ringEffects)
@@ -190,7 +205,12 @@ package struct GroupNode: StateMachine {
   }
 
   package mutating func advance(to now: Instant, into effects: inout EffectQueue<Effect>) {
-    ring.advance(to: now, into: &ringEffects)
+    lastCall = now
+    if layer.isBusy { layer.advance(to: now, into: &groupEffects) }
+    catchUp(at: now, into: &effects)
+    if let deadline = ring.nextDeadline, deadline <= now {
+      ring.advance(to: now, into: &ringEffects)
+    }
     route(at: now, into: &effects)
   }
 
@@ -240,19 +260,44 @@ package struct GroupNode: StateMachine {
     case .note(let note): effects.append(.note(note))
     case .departed: effects.append(.group(.disconnected(.requested)))
     case .deliver(let delivery):
+      // A ring that was installed while the sockets were drained is in doubt itself.
+      if case .regular = delivery, doubt == .open, ring.isTrusted { doubt = .answered }
       if isWatched {
         sightings.append(Seen(before: effects.effects.count, sighting: .ordered(delivery)))
       }
-      // A ring that was installed while the sockets were drained is in doubt itself.
-      if case .regular = delivery, doubt == .open, ring.isTrusted { doubt = .answered }
-      tell(.ring(GroupsEngine.RingEvent(delivery)), at: now)
+      if isCatchingUp {
+        inbox.append(delivery)
+      } else {
+        hand(delivery, at: now, before: effects.effects.count)
+      }
     }
   }
+
+  private mutating func hand(_ delivery: Delivery, at now: Instant, before place: Int) {
+    if isWatched { sightings.append(Seen(before: place, sighting: .handed(delivery))) }
+    tell(.ring(GroupsEngine.RingEvent(delivery)), at: now)
+  }
+
+  /// Gives the groups what the ring delivered meanwhile, until they are busy again.
+  private mutating func catchUp(at now: Instant, into effects: inout EffectQueue<Effect>) {
+    routeGroups(at: now, into: &effects)
+    var given = 0
+    while !layer.isBusy, given < min(inbox.count, Self.mostAtOnce) {
+      hand(inbox[given], at: now, before: effects.effects.count)
+      routeGroups(at: now, into: &effects)
+      given += 1
+    }
+    inbox.removeFirst(given)
+    endDoubt(into: &effects)
+  }
+
+  /// The most deliveries of the inbox that are handed on in one call.
+  private static let mostAtOnce = 1_024
 
   /// Says that all is well once each group that changed has had its view: when the ring was formed
   /// anew and no group changed, nothing else would.
   private mutating func endDoubt(into effects: inout EffectQueue<Effect>) {
-    guard doubt == .answered, layer.isSettled else { return }
+    guard doubt == .answered, layer.isSettled, !isCatchingUp else { return }
     doubt = .none
     effects.append(.group(.liveness(.resumed)))
   }
@@ -306,7 +351,9 @@ package struct GroupNode: StateMachine {
   ///
   /// The ring orders what it has taken before it goes.
   private mutating func depart(at now: Instant) {
-    guard departure == .asked, waiting.isEmpty || ring.phaseName != .operational else { return }
+    guard departure == .asked, !isCatchingUp,
+      waiting.isEmpty || ring.phaseName != .operational
+    else { return }
     departure = .leaving
     ring.handle(.leave, at: now, into: &ringEffects)
   }

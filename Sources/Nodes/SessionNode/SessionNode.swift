@@ -106,13 +106,15 @@ package struct SessionNode: StateMachine {
   /// The clients' sessions, for status and checkers.
   package var sessions: SessionsEngine { clients }
 
-  /// Whether more may be read from clients: what waits for the ring has its limit.
+  /// Whether more may be read from clients: what waits for the ring has its limit, and nothing is while
+  /// the groups are behind it.
   ///
   /// It is a few rotations' worth, so that a client that floods does not keep others waiting. A read
   /// of at most ``longestRead`` bytes after this said yes loses nothing.
   package var mayRead: Bool {
     let held = node.held
-    return held.requests < 512 && held.bytes < 1 << 20 && node.engine.backlogPackets < 256
+    return !node.isCatchingUp && held.requests < 512 && held.bytes < 1 << 20
+      && node.engine.backlogPackets < 256
   }
 
   /// The most bytes to read from a client at once.

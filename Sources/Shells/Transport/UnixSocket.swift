@@ -27,9 +27,9 @@ package final class UnixListener {
     self.path = path
     descriptor = try .socket(family: AF_UNIX, type: .stream)
     let fd = descriptor.rawValue
-    // No permission is given between bind and chmod.
-    let before = umask(0o177)
-    defer { umask(before) }
+    // The file has the socket's own mode, so that no permission is given between bind and chmod. The
+    // umask would do as well, but is that of all threads.
+    try SystemError.check(fchmod(fd, 0o600), "set the mode of a socket")
     var result = try UnixPath(path).withSocketAddress { Glibc.bind(fd, $0, $1) }
     if result < 0, errno == EADDRINUSE, try Self.isAbandoned(path) {
       unlink(path)

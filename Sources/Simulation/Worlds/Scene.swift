@@ -92,7 +92,7 @@ package struct Surroundings<Errand: Sendable>: Sendable {
   package internal(set) var live = HostSet()
   /// Those of them that do not stand still.
   package internal(set) var awake = HostSet()
-  /// What each host's storage holds; `nil` without a state directory, and after a failure.
+  /// What each host's storage holds; `nil` without a state directory, and where storage fails.
   package internal(set) var bounds: [UInt64?]
   package var transcript: Transcript?
   var agenda = Agenda<Item<Errand>>()

@@ -171,7 +171,7 @@ extension World {
     counters.crashes += 1
     stop(host)
     hosts[host].writes = []
-    (hosts[host].stored, hosts[host].lost) = (nil, 0)
+    hosts[host].stored = nil
     hosts[host].remembers = false
     if world.bounds[host] != nil { world.bounds[host] = 0 }
     world.agenda.add(.start(host: host), at: world.now + duration())
@@ -213,18 +213,12 @@ extension World {
     let write = hosts[host].writes[place]
     keep(write, of: host)
     guard hosts[host].condition == .running else {
-      // The disk is done; the process learns of it when it runs again.
-      return world.agenda.add(
-        .stored(host: host, ticket: ticket),
-        at: world.now + .milliseconds(1)
-      )
+      hosts[host].writes[place].isDone = true
+      return
     }
     hosts[host].writes.remove(at: place)
     if write.fails {
-      // What is used from now on is not remembered, until a write of more succeeds.
       counters.failedWrites += 1
-      hosts[host].lost = max(hosts[host].lost, write.bound)
-      world.bounds[host] = nil
       return feed(scene.event(.notStored), to: host)
     }
     feed(scene.event(.stored(bound: write.bound)), to: host)
@@ -233,7 +227,7 @@ extension World {
   private mutating func keep(_ write: Host<S.Engine>.Write, of host: Int) {
     guard !write.fails, !world.climate.stateless.contains(host) else { return }
     hosts[host].stored = max(hosts[host].stored ?? 0, write.bound)
-    world.bounds[host] = hosts[host].isCovered ? hosts[host].stored : nil
+    if world.bounds[host] != nil { world.bounds[host] = hosts[host].stored }
   }
 
   // MARK: - The end of trouble

@@ -44,7 +44,9 @@ package struct World<S: Scene> {
       cast: cast,
       climate: climate,
       chance: chance,
-      bounds: (0..<count).map { climate.stateless.contains($0) ? nil : 0 },
+      bounds: (0..<count).map {
+        climate.stateless.contains($0) || climate.storageFailure > 0 ? nil : 0
+      },
       transcript: keepsTranscript ? Transcript() : nil
     )
   }
@@ -156,14 +158,17 @@ package struct World<S: Scene> {
     // What a clock stands in for must be above all that was used: clocks agree, and run so fast
     // against ring sequences as they do where restarts are minutes apart.
     let wall = UInt64(1_000_000 + world.now.nanoseconds / 10_000)
+    // Storage that is sound is proven by itself; shells start above both (decision 14).
+    let mayFail = world.climate.storageFailure > 0
     let boot = Boot(
       host: host,
-      storedBound: hosts[host].isCovered ? hosts[host].stored ?? wall : wall,
-      remembers: hosts[host].remembers && hosts[host].stored != nil && hosts[host].isCovered,
+      storedBound: mayFail ? max(hosts[host].stored ?? 0, wall) : hosts[host].stored ?? wall,
+      remembers: hosts[host].remembers && hosts[host].stored != nil && !mayFail,
       random: world.chance.fork(),
       now: hosts[host].clock.instant(at: world.now)
     )
     hosts[host].remembers = true
+    hosts[host].writes.removeAll(where: \.isDone)
     world.tell(host, "starts, stored bound \(boot.storedBound)")
     world.live.insert(host)
     world.awake.insert(host)
@@ -235,6 +240,8 @@ package struct World<S: Scene> {
       feed(scene.event(.received(packet)), to: host)
       early -= 1
     }
+    // Loops look at what has come in before they look at the time.
+    for write in hosts[host].writes where write.isDone { finishWrite(write.ticket, of: host) }
     hosts[host].alarm = .never
     if let deadline = hosts[host].place?.nextDeadline,
       deadline <= hosts[host].clock.instant(at: world.now)
@@ -258,6 +265,7 @@ package struct World<S: Scene> {
   private mutating func advance(_ host: Int) {
     let now = hosts[host].clock.instant(at: world.now)
     hosts[host].place?.pointer.pointee.advance(to: now, into: &effects.appended)
+    if !effects.appended.isEmpty { hosts[host].idleCalls = 0 }
     perform(host)
     guard let deadline = hosts[host].place?.nextDeadline, deadline <= now else {
       hosts[host].idleCalls = 0
@@ -269,7 +277,8 @@ package struct World<S: Scene> {
     }
   }
 
-  /// How often in a row an engine may want to be called again at once: its shell would never rest.
+  /// How often in a row an engine may want to be called again at once and then have nothing to say: its
+  /// shell would never rest.
   private static var mostIdleCalls: Int { 100 }
 
   /// Performs what an engine wants, and what follows from draining its sockets.

@@ -210,6 +210,7 @@ private struct Hub {
 
   private mutating func feed(_ event: GroupsEngine.Event, to station: Int) {
     engines[station].handle(event, at: .boot, into: &effects)
+    while engines[station].isBusy { engines[station].advance(to: .boot, into: &effects) }
     for effect in effects.effects {
       switch effect {
       case .submit(let service, let payload):

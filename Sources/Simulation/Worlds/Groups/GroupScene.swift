@@ -65,6 +65,9 @@ package struct GroupScene: Scene {
     settings.chunkLength = chance.pick([40, 200, 32 << 10]) ?? 200
     settings.chunksInFlight = chance.within(1...4)
     settings.heldRequests = chance.pick([8, 64, 4_096]) ?? 64
+    // Drawn aside, so that all else in the world of a seed stays what it was.
+    var aside = chance
+    settings.noticesAtOnce = aside.pick([1, 3, 512]) ?? 512
     groupSettings = settings
     stations = Array(repeating: Station(), count: cast.count)
   }
@@ -210,8 +213,8 @@ package struct GroupScene: Scene {
     switch sighting {
     case .submitted(let service, let payload):
       watch.submit(host: host, service: service, payload: payload)
-    case .ordered(let delivery):
-      watch.deliver(delivery, at: host, in: &world)
+    case .ordered(let delivery): watch.deliver(delivery, at: host, in: &world)
+    case .handed(let delivery):
       stations[host].clock += 1
       switch delivery {
       case .message(let message): order(message, at: host)

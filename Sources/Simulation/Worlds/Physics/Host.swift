@@ -59,6 +59,8 @@ struct Host<Engine: StateMachine> {
     let ticket: Int
     let since: Span
     let fails: Bool
+    /// Whether the disk is done, and the process has not heard of it.
+    var isDone = false
   }
 
   /// The most datagrams that wait in the sockets of a machine that stands still.
@@ -77,13 +79,9 @@ struct Host<Engine: StateMachine> {
   var wantsDrain = false
   /// What stable storage holds; `nil` if nothing was ever written, or all was lost.
   var stored: UInt64?
-  /// The highest bound that could not be written.
-  var lost: UInt64 = 0
   var writes: [Write] = []
   /// Whether what was stored covers all that earlier processes used.
   var remembers = true
-  /// Whether nothing was used that storage does not know of, but for the time before it was lost.
-  var isCovered: Bool { stored ?? 0 >= lost }
   /// Numbers whatever can become void.
   var tickets = 0
 
