@@ -151,7 +151,8 @@ let package = Package(
       "benchmark",
       in: "Simulation",
       [
-        "Machine", "GroupModel", "RingWire", "Ring", "Groups", "GroupNode",
+        "Machine", "Addresses", "GroupModel", "RingWire", "Ring", "Groups", "GroupNode", "LinkWire",
+        "Announcements",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]
     ),

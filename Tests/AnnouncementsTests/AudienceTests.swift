@@ -360,4 +360,84 @@ import Testing
     claims(&member, by: stranger)
     #expect(member.conflicts.isEmpty)
   }
+
+  @Test("However many audiences there are, one event does only so much; the rest follows at once")
+  func bounded() {
+    let foreign = (0..<1_000).map { number in
+      AnnouncementsEngine.Audience.network(
+        network("10.1.\(number / 250).\(number % 250)", 32),
+        interface: nil,
+        throttle: nil,
+        ping: false
+      )
+    }
+    var driver = engine {
+      let own = network("10.0.0.9", 32)
+      $0.audiences = foreign + [.network(own, interface: nil, throttle: nil, ping: false)]
+    }
+    driver.feed(.announce(vif("10.0.0.101")))
+    #expect(targeted(driver).isEmpty)
+    #expect(driver.engine.nextDeadline.map { $0 <= driver.now } == true)
+    driver.run(until: .milliseconds(1))
+    #expect(targeted(driver) == [telling(9)] && driver.times.last == 0)
+  }
+
+  @Test("Each network is told at its own throttle")
+  func throttles() {
+    var driver = engine {
+      $0.offsets = [.zero]
+      $0.audiences = [
+        .network(network("10.0.0.0", 26), interface: nil, throttle: 4, ping: false),
+        .network(network("10.0.0.128", 26), interface: nil, throttle: 10, ping: false),
+      ]
+    }
+    driver.feed(.announce(vif("10.0.0.101")))
+    driver.run(until: .milliseconds(1_990))
+    let told = targeted(driver)
+    #expect(told.filter { (1...8).map { telling($0) }.contains($0) }.count == 8)
+    #expect(told.filter { (128...147).map { telling($0) }.contains($0) }.count == 20)
+    #expect(told.count == 28)
+  }
+
+  @Test("A client that is heard of while others are being told is told, too")
+  func knownMeanwhile() {
+    var driver = engine {
+      ($0.framesPerSecond, $0.burst) = (10, 1)
+      $0.audiences = [.knownHosts(ping: false)]
+    }
+    driver.feed(question(from: 8, client))
+    driver.feed(question(from: 12, client))
+    driver.feed(.announce(vif("10.0.0.101")))
+    driver.run(until: .milliseconds(250))
+    driver.feed(question(from: 9, client))
+    driver.run(until: .milliseconds(1_000))
+    #expect(targeted(driver) == [8, 9, 12].map { telling($0, at: client) })
+  }
+
+  @Test("Of many hosts that are learnt together, the latest are kept, each once")
+  func together() {
+    var driver = engine {
+      ($0.framesPerSecond, $0.burst) = (100_000, 10_000)
+      $0.managed = [vif("10.0.0.101")]
+      $0.networks = [.init(of: vif("10.0.0.101").addresses[0], length: 16)]
+      $0.audiences = [.knownHosts(ping: false)]
+    }
+    func sighting(_ number: UInt32, _ age: Int64) -> AnnouncementsEngine.Sighting {
+      let place = MACAddress(0x0200_0001_0000 + UInt64(number))
+      return .init(Neighbor(.v4(host(number)), at: place), ago: .seconds(age))
+    }
+    driver.now += .seconds(1_000)
+    // The higher the number the longer ago, and not in order.
+    let all = (0..<2_000).map { (index: UInt32) in 0x1000 + index * 7 % 2_000 }
+    driver.feed(.neighbors(all.map { sighting($0, Int64($0 - 0x1000) / 4) }, on: eth0))
+    let others = (0..<500).map { (index: UInt32) in 0x1000 + 1_900 + index }
+    driver.feed(.told("b", hardware: [peer], hosts: others.map { sighting($0, 1) }))
+    driver.feed(.announce(vif("10.0.0.101")))
+    driver.run(until: driver.now.sinceBoot + .seconds(1))
+    // The 100 that b saw too are new again, and the oldest of the others have given way.
+    let kept = (0..<1_548).map { 0x1000 + $0 } + others
+    #expect(
+      targeted(driver) == kept.map { telling($0, at: MACAddress(0x0200_0001_0000 + UInt64($0))) }
+    )
+  }
 }

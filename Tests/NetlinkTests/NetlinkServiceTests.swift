@@ -134,13 +134,29 @@ struct NetlinkServiceTests {
       complete: { _ in completions += 1 }
     )
     service.submit([.add(address("10.0.0.5/32"), AddressOptions())])
-    service.askForNeighbors()
+    service.askForNeighbors(on: [if_nametoindex("eth0")], most: 10)
     try spin(loop) { !found.isEmpty }
     #expect(found.map(\.neighbor.address.description) == ["10.0.0.9"] && completions == 0)
     gate.open()
     try spin(loop) { completions == 1 }
     #expect(completions == 1)
     service.finish()
+  }
+
+  @Test("Of many hosts those are told that were heard last, on the interfaces that matter")
+  func latest() {
+    let all = (1...9).map { number in
+      let address = address("10.0.0.\(number)/32").prefix.address
+      let neighbor = Neighbor(address, at: MACAddress(0x0200_0000_0000 + UInt64(number)))
+      return NetworkNeighbor(
+        index: number == 9 ? 2 : 1,
+        neighbor: neighbor,
+        age: UInt32(abs(number - 5))
+      )
+    }
+    let two = NetlinkService.latest(2, of: all, on: [1])
+    #expect(two.map(\.age) == [0, 1])
+    #expect(NetlinkService.latest(8, of: all, on: [1]) == Array(all.prefix(8)))
   }
 
   @Test("Finishing waits for what was asked")

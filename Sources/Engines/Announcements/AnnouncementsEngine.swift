@@ -28,56 +28,39 @@ package struct AnnouncementsEngine: StateMachine {
   private var unsentSince: Instant?
   /// When the other members are told; `nil` while there are none.
   private var tellAt: Instant?
-  /// What is due and waits for its turn; at most one entry per address and form.
-  private var queue: [Queued] = []
-  /// Hosts that are told each by itself, when nothing is in the queue.
-  private var rounds: [Round] = []
-  /// The round whose turn it is.
+  /// Where VIFs are announced, and where they may be; from the settings.
+  private var announced = Places()
+  private var managed = Places()
+  /// The lengths of attached networks; from the settings.
+  private var lengths: [InterfaceAddress: Int] = [:]
+  /// VIFs with frames to everybody that are due and wait for their turn.
+  private var queue: [VIFID] = []
+  /// The series whose turn it is to tell a host by itself, when nothing is in the queue.
   private var turn = 0
   /// When a frame may be sent so that the long-run rate holds; earlier by the burst in practice.
   private var paced = Instant.boot
-
-  /// The announcements of one VIF.
-  private struct Series: Sendable, Equatable {
-    let vif: VirtualInterface
-    let began: Instant
-    /// The next offset of the settings.
-    var step = 0
-    /// When it was announced last.
-    var last: Instant
-    /// When a frame of it was handed out last.
-    var injectedAt = Instant.boot
-  }
 
   private struct Hardware: Sendable, Equatable {
     let interface: InterfaceName
     var address: MACAddress
   }
 
-  private struct Queued: Sendable, Equatable {
-    let vif: VIFID
-    let address: InterfaceAddress
-    let form: Form
+  package init(_ settings: Settings) {
+    self.settings = settings
+    index()
   }
 
-  /// One kind of frame.
-  private enum Form: Sendable, Equatable {
-    case request
-    case reply
-    case advertisement
-    /// Asks whether somebody else has the address.
-    case probe
+  /// Prepares what is looked up by each frame.
+  private mutating func index() {
+    managed = Places(settings.managed)
+    lengths = Dictionary(settings.networks.map { ($0.address, $0.length) }) { first, _ in first }
   }
-
-  package init(_ settings: Settings) { self.settings = settings }
 
   package var nextDeadline: Instant? {
     var deadlines = series.compactMap(deadline)
     if !queue.isEmpty {
       deadlines.append(sendable)
-    } else if unsentSince == nil,
-      let next = rounds.lazy.filter(isSendable).map(\.notBefore).min()
-    {
+    } else if unsentSince == nil, let next = series.lazy.compactMap({ $0.telling?.due }).min() {
       deadlines.append(max(next, sendable))
     }
     if let deadline = watch.deadline { deadlines.append(deadline) }
@@ -92,16 +75,8 @@ package struct AnnouncementsEngine: StateMachine {
   ) {
     switch event {
     case .announce(let vif):
-      let index = position(of: vif.id)
-      if index < series.count, series[index].vif.id == vif.id { series.remove(at: index) }
-      series.insert(Series(vif: vif, began: now, last: now), at: index)
-    case .cancel(let vif):
-      for ended in series where ended.vif.id == vif {
-        watch.forget(ended.vif.addresses.map(\.prefix.address))
-      }
-      series.removeAll { $0.vif.id == vif }
-      queue.removeAll { $0.vif == vif }
-      rounds.removeAll { $0.vif == vif }
+      announce(vif, at: now)
+    case .cancel(let vif): cancel(vif)
     case .hardware(let interface, let address):
       move(interface, to: address, at: now)
     case .unsent:
@@ -112,19 +87,16 @@ package struct AnnouncementsEngine: StateMachine {
       guard let since = unsentSince else { break }
       unsentSince = nil
       for index in series.indices where series[index].injectedAt >= since {
-        let vif = series[index].vif
-        enqueue(vif)
-        rounds.removeAll { $0.vif == vif.id }
-        begin(vif, at: now)
+        enqueue(index)
+        series[index].telling = nil
+        begin(index)
       }
     case .station(let addresses):
       station = addresses.filter(\.isOneStation)
       hasten(to: now + Self.tellingDelay)
     case .neighbors(let sightings, let interface):
       known.expire(at: now)
-      for sighting in sightings.prefix(KnownHosts.most) {
-        see(sighting.neighbor, sighting.age, on: interface, at: now)
-      }
+      see(Array(sightings.prefix(KnownHosts.most)), on: interface, at: now)
     case .members(let nodes):
       // Who comes, perhaps with other hardware than before, is to be no stranger to those it joins.
       if members.nodes.isEmpty, !nodes.isEmpty, !ownHardware.isEmpty {
@@ -135,14 +107,28 @@ package struct AnnouncementsEngine: StateMachine {
     case .told(let node, let hardware, let hosts):
       members.learn(hardware, of: node)
       watch.forget(hardware: hardware)
-      for host in hosts where isLearning {
-        known.see(host.neighbor, host.age, here: false, at: now)
-      }
+      if isLearning { known.see(hosts, here: false, at: now) }
     case .received(let frame, let interface):
       hear(frame, on: interface, at: now, into: &effects)
     case .reconfigure(let settings): reconfigure(settings, at: now)
     }
     advance(to: now, into: &effects)
+  }
+
+  private mutating func announce(_ vif: VirtualInterface, at now: Instant) {
+    let index = position(of: vif.id)
+    if index < series.count, series[index].vif == vif { return series[index].restart(at: now) }
+    cancel(vif.id)
+    series.insert(Series(vif, at: now), at: index)
+    announced.insert(vif)
+  }
+
+  private mutating func cancel(_ vif: VIFID) {
+    guard let index = index(of: vif) else { return }
+    let ended = series.remove(at: index).vif
+    watch.forget(ended.addresses.map(\.prefix.address))
+    announced.remove(ended)
+    queue.removeAll { $0 == vif }
   }
 
   /// Takes the hardware address of an interface, of which neighbours and members hear at once if they
@@ -156,21 +142,21 @@ package struct AnnouncementsEngine: StateMachine {
     hardware.removeAll { $0.interface == interface }
     if let address { hardware.append(Hardware(interface: interface, address: address)) }
     hardware.sort { $0.interface < $1.interface }
-    guard let before, let address, before != address else {
-      return hasten(to: now + Self.tellingDelay)
-    }
-    hasten(to: now)
-    for index in series.indices {
-      let vif = series[index].vif
-      guard vif.addresses.contains(where: { $0.interface == interface }) else { continue }
-      rounds.removeAll { $0.vif == vif.id }
-      series[index] = Series(vif: vif, began: now, last: now)
+    guard before != address, address != nil else { return hasten(to: now + Self.tellingDelay) }
+    hasten(to: before == nil ? now + Self.tellingDelay : now)
+    for index in series.indices where series[index].uses(interface) {
+      let isTelling = series[index].telling != nil
+      series[index].telling = nil
+      if before != nil { series[index].restart(at: now) } else if isTelling { begin(index) }
     }
   }
 
   private mutating func reconfigure(_ settings: Settings, at now: Instant) {
-    if self.settings.audiences != settings.audiences { rounds.removeAll() }
+    if self.settings.audiences != settings.audiences {
+      for index in series.indices { series[index].telling = nil }
+    }
     self.settings = settings
+    index()
     if !isLearning { known.forgetAll() }
     hasten(to: now + max(settings.sharing, Self.tellingDelay))
     // The longest wait of a slower pace does not hold up a faster one.
@@ -192,11 +178,11 @@ package struct AnnouncementsEngine: StateMachine {
         due = true
       }
       guard due else { continue }
-      enqueue(series[index].vif)
+      enqueue(index)
       // Once at the beginning and once at the end.
       if step != series[index].step, step == 0 || series[index].step == settings.offsets.count {
-        if settings.probes { probe(series[index].vif) }
-        begin(series[index].vif, at: now)
+        if settings.probes { series[index].probe() }
+        begin(index)
       }
     }
     watch.expire(at: now)
@@ -213,8 +199,19 @@ package struct AnnouncementsEngine: StateMachine {
 
   private static let shortestRefresh = Duration.seconds(1)
 
+  /// Where the series of a VIF is, or would be.
   private func position(of vif: VIFID) -> Int {
-    series.firstIndex { $0.vif.id >= vif } ?? series.count
+    var (low, high) = (0, series.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if series[middle].vif.id < vif { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
+
+  private func index(of vif: VIFID) -> Int? {
+    let index = position(of: vif)
+    return index < series.count && series[index].vif.id == vif ? index : nil
   }
 
   // MARK: Conflicts
@@ -231,27 +228,27 @@ package struct AnnouncementsEngine: StateMachine {
     into effects: inout EffectQueue<Effect>
   ) {
     guard let heard = Heard(frame: frame), !isOurs(heard.sender.hardware) else { return }
-    if let vif = managed(heard.sender.address, on: interface) {
+    if let vif = vif(of: heard.sender.address, on: interface) {
       suspect(heard.sender, of: vif, at: now, into: &effects)
-    } else if managed(heard.target, on: interface) != nil {
-      see(heard.sender, .zero, on: interface, at: now)
+    } else if vif(of: heard.target, on: interface) != nil {
+      see([Sighting(heard.sender, ago: .zero)], on: interface, at: now)
     }
   }
 
   private mutating func suspect(
     _ claim: Neighbor,
-    of vif: VirtualInterface,
+    of vif: VIFID,
     at now: Instant,
     into effects: inout EffectQueue<Effect>
   ) {
-    let isHeld = series.contains { $0.vif.id == vif.id }
+    let index = index(of: vif)
     // Until all members have told where they are, one of them may be who speaks.
-    guard settings.conflicts != .ignore, isHeld || members.areAllKnown,
+    guard settings.conflicts != .ignore, index != nil || members.areAllKnown,
       claim.hardware.isOneStation
     else { return }
     let verdict = watch.hear(claim.address, at: claim.hardware, now: now)
-    if verdict.isTold { effects.append(.conflict(vif.id, claim.address, claim.hardware)) }
-    if verdict.isDefended, isHeld, settings.conflicts == .defend { enqueue(vif) }
+    if verdict.isTold { effects.append(.conflict(vif, claim.address, claim.hardware)) }
+    if verdict.isDefended, let index, settings.conflicts == .defend { enqueue(index) }
   }
 
   private func isOurs(_ address: MACAddress) -> Bool {
@@ -260,11 +257,8 @@ package struct AnnouncementsEngine: StateMachine {
   }
 
   /// The VIF that has the address on an interface.
-  private func managed(_ address: IPAddress, on interface: InterfaceName) -> VirtualInterface? {
-    func has(_ vif: VirtualInterface) -> Bool {
-      vif.addresses.contains { $0.interface == interface && $0.prefix.address == address }
-    }
-    return series.lazy.map(\.vif).first(where: has) ?? settings.managed.first(where: has)
+  private func vif(of address: IPAddress, on interface: InterfaceName) -> VIFID? {
+    announced.vif(of: address, on: interface) ?? managed.vif(of: address, on: interface)
   }
 
   // MARK: Known hosts
@@ -275,15 +269,17 @@ package struct AnnouncementsEngine: StateMachine {
   private var isLearning: Bool { !settings.audiences.isEmpty }
 
   private mutating func see(
-    _ neighbor: Neighbor,
-    _ age: Duration,
+    _ sightings: [Sighting],
     on interface: InterfaceName,
     at now: Instant
   ) {
-    guard isLearning, neighbor.hardware.isOneStation, !isOurs(neighbor.hardware),
-      managed(neighbor.address, on: interface) == nil
-    else { return }
-    known.see(neighbor, age, here: true, at: now)
+    guard isLearning else { return }
+    let clients = sightings.filter { sighting in
+      let hardware = sighting.neighbor.hardware
+      return hardware.isOneStation && !isOurs(hardware)
+        && vif(of: sighting.neighbor.address, on: interface) == nil
+    }
+    known.see(clients, here: true, at: now)
   }
 
   private mutating func hasten(to instant: Instant) {
@@ -305,45 +301,15 @@ package struct AnnouncementsEngine: StateMachine {
 
   // MARK: Sending
 
-  private mutating func probe(_ vif: VirtualInterface) {
-    for address in vif.addresses {
-      let frame = Queued(vif: vif.id, address: address, form: .probe)
-      if !queue.contains(frame) { queue.append(frame) }
-    }
-  }
-
   /// Begins to tell the audiences, unless that is still going on.
-  private mutating func begin(_ vif: VirtualInterface, at now: Instant) {
-    guard !rounds.contains(where: { $0.vif == vif.id }) else { return }
-    for address in vif.addresses {
-      guard let network = network(of: address) else { continue }
-      for audience in settings.audiences {
-        let round = Round(address, of: vif.id, on: network, to: audience, known: known, at: now)
-        if let round { rounds.append(round) }
-      }
-    }
+  private mutating func begin(_ index: Int) {
+    guard series[index].telling == nil, !settings.audiences.isEmpty else { return }
+    series[index].telling = Telling(of: series[index].vif, to: settings.audiences)
   }
 
-  /// The network that is attached to an address.
-  private func network(of address: InterfaceAddress) -> IPPrefix? {
-    let hint = settings.networks.first { $0.address == address }?.length
-    let usual = address.prefix.address.bitWidth == 32 ? 24 : 64
-    let length = hint ?? min(usual, address.prefix.length)
-    return IPPrefix(address: address.prefix.address, length: length)
-  }
-
-  private mutating func enqueue(_ vif: VirtualInterface) {
-    for address in vif.addresses {
-      let forms: [Form] =
-        switch address.prefix.address {
-        case .v4: [.request, .reply]
-        case .v6: [.advertisement]
-        }
-      for form in forms {
-        let frame = Queued(vif: vif.id, address: address, form: form)
-        if !queue.contains(frame) { queue.append(frame) }
-      }
-    }
+  private mutating func enqueue(_ index: Int) {
+    if !series[index].isWaiting { queue.append(series[index].vif.id) }
+    series[index].announce()
   }
 
   /// The time between two frames in the long run.
@@ -358,59 +324,73 @@ package struct AnnouncementsEngine: StateMachine {
   private mutating func send(at now: Instant, into effects: inout EffectQueue<Effect>) {
     var sent = 0
     while sent < queue.count, sendable <= now {
-      if let frame = frame(queue[sent]) {
-        effects.append(.inject(frame, on: queue[sent].address.interface))
-        noteInjected(of: queue[sent].vif, at: now)
-        paced = max(paced, now) + interval
+      guard let index = index(of: queue[sent]), let next = series[index].nextFrame() else {
+        sent += 1
+        continue
       }
-      sent += 1
+      if let frame = frame(next.form, of: next.address) {
+        inject(frame, on: next.address.interface, for: index, at: now, into: &effects)
+      }
+      if !series[index].isWaiting { sent += 1 }
     }
     queue.removeFirst(sent)
-    if queue.isEmpty { sendRounds(at: now, into: &effects) }
+    if queue.isEmpty, unsentSince == nil { tellHosts(at: now, into: &effects) }
   }
 
-  private mutating func noteInjected(of vif: VIFID, at now: Instant) {
+  private mutating func inject(
+    _ frame: [UInt8],
+    on interface: InterfaceName,
+    for index: Int,
+    at now: Instant,
+    into effects: inout EffectQueue<Effect>
+  ) {
+    effects.append(.inject(frame, on: interface))
+    series[index].injectedAt = now
     injectedAt = now
-    let index = position(of: vif)
-    if index < series.count, series[index].vif.id == vif { series[index].injectedAt = now }
+    paced = max(paced, now) + interval
   }
 
-  /// Whether frames of the round have a hardware address to come from.
-  private func isSendable(_ round: Round) -> Bool {
-    hardware.contains { $0.interface == round.address.interface }
-  }
+  /// How much is done for hosts at a time, so that other events come between.
+  private static let mostSteps = 256
 
-  /// Tells one host of each round after the other, as far as pace and throttles allow.
-  private mutating func sendRounds(at now: Instant, into effects: inout EffectQueue<Effect>) {
-    guard unsentSince == nil else { return }
-    // Where it stopped before, so that no round waits for the end of another.
+  /// Tells one host for each VIF after the other, as far as pace and throttles allow.
+  private mutating func tellHosts(at now: Instant, into effects: inout EffectQueue<Effect>) {
+    var steps = 0
+    // Where it stopped before, so that no VIF waits for the end of another.
     var idle = 0
-    while idle < rounds.count, sendable <= now {
-      if turn >= rounds.count { turn = 0 }
-      guard rounds[turn].notBefore <= now, isSendable(rounds[turn]) else {
+    let place = surroundings
+    while idle < series.count, steps < Self.mostSteps, sendable <= now {
+      if turn >= series.count { turn = 0 }
+      guard let due = series[turn].telling?.due, due <= now else {
         (turn, idle) = (turn + 1, idle + 1)
         continue
       }
-      guard let host = rounds[turn].next(at: now) else {
-        rounds.remove(at: turn)
-        continue
+      (idle, steps) = (0, steps + 1)
+      guard let next = series[turn].tell(in: place, at: now) else { continue }
+      for frame in frames(to: next) {
+        inject(frame, on: next.address.interface, for: turn, at: now, into: &effects)
       }
-      for frame in frames(to: host, in: rounds[turn]) {
-        effects.append(.inject(frame, on: rounds[turn].address.interface))
-        noteInjected(of: rounds[turn].vif, at: now)
-        paced = max(paced, now) + interval
-      }
-      (turn, idle) = (turn + 1, 0)
+      turn += 1
+    }
+  }
+
+  private var surroundings: Telling.Surroundings {
+    let (hardware, lengths) = (hardware, lengths)
+    return Telling.Surroundings(audiences: settings.audiences, known: known) { address in
+      guard hardware.contains(where: { $0.interface == address.interface }) else { return nil }
+      let usual = address.prefix.address.bitWidth == 32 ? 24 : 64
+      let length = lengths[address] ?? min(usual, address.prefix.length)
+      return IPPrefix(address: address.prefix.address, length: length)
     }
   }
 
   /// What tells one host: it is asked for in the name of the address, and then asked for an echo.
-  private func frames(to host: IPAddress, in round: Round) -> [[UInt8]] {
-    let own = hardware.first { $0.interface == round.address.interface }?.address
+  private func frames(to turn: Telling.Turn) -> [[UInt8]] {
+    let own = hardware.first { $0.interface == turn.address.interface }?.address
     guard let own else { return [] }
-    let (address, place) = (round.address.prefix.address, known.hardware(of: host))
+    let (address, place) = (turn.address.prefix.address, known.hardware(of: turn.host))
     var frames: [[UInt8]] = []
-    switch (host, address) {
+    switch (turn.host, address) {
     case (.v4(let host), .v4(let address)):
       let question = ARPPacket.request(for: host, from: address, at: own)
       frames.append(question.framed(to: place ?? .broadcast).encoded())
@@ -419,17 +399,17 @@ package struct AnnouncementsEngine: StateMachine {
       frames.append(question.framed(to: place, from: own).encoded())
     case (.v4, .v6), (.v6, .v4): return []
     }
-    if round.ping, let place, let echo = EchoRequest(from: address, to: host) {
+    if turn.ping, let place, let echo = EchoRequest(from: address, to: turn.host) {
       frames.append(echo.framed(to: place, from: own).encoded())
     }
     return frames
   }
 
   /// The frame as it is sent now; `nil` while the interface has no hardware address.
-  private func frame(_ queued: Queued) -> [UInt8]? {
-    let own = hardware.first { $0.interface == queued.address.interface }?.address
+  private func frame(_ form: Series.Form, of address: InterfaceAddress) -> [UInt8]? {
+    let own = hardware.first { $0.interface == address.interface }?.address
     guard let own else { return nil }
-    return switch (queued.form, queued.address.prefix.address) {
+    return switch (form, address.prefix.address) {
     case (.request, .v4(let address)):
       ARPPacket.gratuitousRequest(for: address, at: own).framed().encoded()
     case (.reply, .v4(let address)):

@@ -22,7 +22,8 @@ extension AnnouncementsEngine {
     case unsent
     /// Frames go out again: what was not sent is made good.
     case sendable
-    /// Hosts of an interface that the kernel knows, and how long ago each was confirmed.
+    /// Hosts of an interface that the kernel knows, and how long ago each was confirmed; at most
+    /// ``mostNeighbors`` are taken.
     case neighbors([Sighting], on: InterfaceName)
     /// The other nodes of the present view; none outside the group.
     case members([NodeID])
@@ -31,6 +32,9 @@ extension AnnouncementsEngine {
     /// Other settings hold from now on; what has been announced in time is not announced again.
     case reconfigure(Settings)
   }
+
+  /// The most hosts that are remembered.
+  package static let mostNeighbors = 2_048
 
   package enum Effect: Sendable, Equatable {
     /// Send the frame as it stands.

@@ -14,10 +14,19 @@ struct KnownHosts: Sendable, Equatable {
     var seen: Instant
     /// When it was seen here; `nil` for what another member told.
     var seenHere: Instant?
+
+    /// Takes what was seen of the same host.
+    mutating func take(_ other: Entry) {
+      if let here = other.seenHere { seenHere = max(seenHere ?? here, here) }
+      guard seen <= other.seen else { return }
+      (neighbor, seen) = (other.neighbor, other.seen)
+    }
   }
 
   static let memory = Duration.seconds(20 * 60)
-  static let most = 2_048
+  static let most = AnnouncementsEngine.mostNeighbors
+  /// How many more there may be until some give way, so that not each newcomer makes them be sorted.
+  static let slack = 256
   /// The most hosts that are told to the other members at a time.
   static let mostTold = 512
 
@@ -33,26 +42,57 @@ struct KnownHosts: Sendable, Equatable {
     return low
   }
 
-  /// Takes notice of a host that was seen `age` ago, here or elsewhere.
-  mutating func see(_ neighbor: Neighbor, _ age: Duration, here: Bool, at now: Instant) {
-    guard age <= Self.memory else { return }
-    let seen = Instant(sinceBoot: max(.zero, now.sinceBoot - age))
-    var index = position(of: neighbor.address)
-    if index < entries.count, entries[index].neighbor.address == neighbor.address {
-      if here { entries[index].seenHere = max(entries[index].seenHere ?? seen, seen) }
-      guard entries[index].seen <= seen else { return }
-      entries[index].neighbor = neighbor
-      entries[index].seen = seen
-      return
+  /// Takes notice of hosts that were seen here or elsewhere.
+  mutating func see(
+    _ sightings: [AnnouncementsEngine.Sighting],
+    here: Bool,
+    at now: Instant
+  ) {
+    var new: [Entry] = []
+    for sighting in sightings where sighting.age <= Self.memory {
+      let seen = Instant(sinceBoot: max(.zero, now.sinceBoot - sighting.age))
+      let entry = Entry(neighbor: sighting.neighbor, seen: seen, seenHere: here ? seen : nil)
+      let index = position(of: entry.neighbor.address)
+      if index < entries.count, entries[index].neighbor.address == entry.neighbor.address {
+        entries[index].take(entry)
+      } else {
+        new.append(entry)
+      }
     }
-    if entries.count >= Self.most {
-      guard let oldest = entries.indices.min(by: { entries[$0].seen < entries[$1].seen }),
-        entries[oldest].seen < seen
-      else { return }
-      entries.remove(at: oldest)
-      if oldest < index { index -= 1 }
+    if new.count == 1 {
+      entries.insert(new[0], at: position(of: new[0].neighbor.address))
+    } else if !new.isEmpty {
+      // Two runs that ascend, which sorting takes little for.
+      entries += new.sorted { $0.neighbor.address < $1.neighbor.address }
+      entries.sort { $0.neighbor.address < $1.neighbor.address }
+      join()
     }
-    entries.insert(Entry(neighbor: neighbor, seen: seen, seenHere: here ? seen : nil), at: index)
+    if entries.count > Self.most + Self.slack { forgetOldest() }
+  }
+
+  /// Makes one entry of those of the same address.
+  private mutating func join() {
+    var joined: [Entry] = []
+    joined.reserveCapacity(entries.count)
+    for entry in entries {
+      if let last = joined.last, last.neighbor.address == entry.neighbor.address {
+        joined[joined.count - 1].take(entry)
+      } else {
+        joined.append(entry)
+      }
+    }
+    entries = joined
+  }
+
+  private mutating func forgetOldest() {
+    let oldest = entries.map(\.seen).sorted(by: >)[Self.most - 1]
+    // Of those seen at that moment, so many as there is room for.
+    var room = Self.most - entries.count { $0.seen > oldest }
+    entries.removeAll { entry in
+      guard entry.seen <= oldest else { return false }
+      if entry.seen == oldest { room -= 1 }
+      return entry.seen < oldest || room < 0
+    }
   }
 
   mutating func expire(at now: Instant) {
@@ -68,9 +108,10 @@ struct KnownHosts: Sendable, Equatable {
     return entries[index].neighbor.hardware
   }
 
-  /// The hosts of a network, in ascending order of address.
-  func hosts(of network: IPPrefix) -> [IPAddress] {
-    entries.lazy.map(\.neighbor.address).filter { network.covers($0) }
+  /// The first host that has this address or a higher one.
+  func first(from address: IPAddress) -> IPAddress? {
+    let index = position(of: address)
+    return index < entries.count ? entries[index].neighbor.address : nil
   }
 
   /// Whom the other members are to know of: the hosts that were seen here last.

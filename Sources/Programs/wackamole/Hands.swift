@@ -87,7 +87,8 @@ final class Hands {
   }
 
   private func askForNeighbors(at now: Instant) {
-    netlink?.askForNeighbors()
+    let indices = Set(links.values.filter { used.contains($0.name) }.map(\.index))
+    netlink?.askForNeighbors(on: indices, most: AnnouncementsEngine.mostNeighbors)
     askAt = asking.map { now + $0 }
   }
 

@@ -114,17 +114,29 @@ package final class NetlinkService {
     return id
   }
 
-  /// Asks which hosts the kernel knows, and reports them, or why it does not tell.
-  package func askForNeighbors() {
+  /// Asks which hosts the kernel knows, and reports the `most` that were heard last on these
+  /// interfaces, or why it does not tell.
+  package func askForNeighbors(on indices: Set<UInt32>, most: Int) {
     let results = results
     // If it is asked already and has not begun, that answer serves.
     _ = asker.submit { keeper in
       do throws(NetlinkError) {
-        results.post(.neighbors(try keeper.neighbors()))
+        let all = try keeper.neighbors()
+        results.post(.neighbors(Self.latest(most, of: all, on: indices)))
       } catch {
         results.post(.neighborsUnknown(error))
       }
     }
+  }
+
+  static func latest(
+    _ most: Int,
+    of all: [NetworkNeighbor],
+    on indices: Set<UInt32>
+  ) -> [NetworkNeighbor] {
+    let there = all.filter { indices.contains($0.index) }
+    guard there.count > most else { return there }
+    return Array(there.sorted { $0.age < $1.age }.prefix(most))
   }
 
   /// Waits for all requests of changes and delivers their completions; nothing can be asked afterwards.

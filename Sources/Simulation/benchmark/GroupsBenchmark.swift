@@ -32,7 +32,7 @@ struct GroupsBenchmark: ParsableCommand {
     print("groups \(groups): \(Int(joins)) joins/s, \(Int(rate)) messages/s,", terminator: " ")
     print("\(bytes) bytes/group, merge of three in \(Int(merge * 1_000_000)) us", terminator: "")
     guard nodes else { return print() }
-    var meeting = NodeMerge(groups: Self.names(groups), seconds: Self.seconds)
+    var meeting = NodeMerge(groups: Self.names(groups), seconds: processorSeconds)
     let took = meeting.merge(groups: groups)
     print(
       "; from ring view to last group view \(took.waiting) of rotations, "
@@ -62,12 +62,12 @@ struct GroupsBenchmark: ParsableCommand {
     let names = self.names(count)
     var hub = Hub(nodes: ["a"])
     hub.connect(at: 0)
-    let start = seconds()
+    let start = processorSeconds()
     for name in names {
       hub.request(.join(name), at: 0)
       hub.run()
     }
-    return Double(count) / (seconds() - start)
+    return Double(count) / (processorSeconds() - start)
   }
 
   /// Messages per second to single groups with one member, in turn, at the member's daemon.
@@ -82,7 +82,7 @@ struct GroupsBenchmark: ParsableCommand {
     var random = SplitMix64(seed: 1)
     // In the order of use, as a sender holds the name that it sends to next.
     let order = (0..<messages).map { _ in names[Int.random(in: 0..<count, using: &random)] }
-    let start = seconds()
+    let start = processorSeconds()
     for name in order {
       hub.request(
         .multicast(groups: [name], service: .agreed, tag: 0, payload: payload),
@@ -90,7 +90,7 @@ struct GroupsBenchmark: ParsableCommand {
       )
       hub.run()
     }
-    let rate = Double(messages) / (seconds() - start)
+    let rate = Double(messages) / (processorSeconds() - start)
     guard hub.heard >= messages else { preconditionFailure("messages were lost") }
     return rate
   }
@@ -106,23 +106,16 @@ struct GroupsBenchmark: ParsableCommand {
       hub.run(alone: station)
     }
     hub.forget()
-    let start = seconds()
+    let start = processorSeconds()
     hub.meet()
     hub.run()
-    let time = seconds() - start
+    let time = processorSeconds() - start
     guard hub.heard == 3 * count else { preconditionFailure("\(hub.heard) views of \(count)") }
     return time
   }
 
   private static func names(_ count: Int) -> [GroupName] {
     (0..<count).compactMap { GroupName(text: "service-\($0)") }
-  }
-
-  /// Processor time of this thread, which does all the work; a busy machine does not count.
-  private static func seconds() -> Double {
-    var time = timespec()
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
-    return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
   }
 
   /// The resident memory of this process; second field of /proc/self/statm (proc(5)).

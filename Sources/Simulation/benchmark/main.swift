@@ -7,7 +7,7 @@ struct Benchmark: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "benchmark",
     abstract: "Measures engines without a network.",
-    subcommands: [GroupsBenchmark.self]
+    subcommands: [GroupsBenchmark.self, AnnouncementsBenchmark.self]
   )
 }
 
