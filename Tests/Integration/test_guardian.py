@@ -56,6 +56,25 @@ class Obituary(ClusterTest):
         _, _, gap = self.kill_owner()
         self.assertGreater(gap, 1_000_000_000, "who told them?")
 
+    def reload_all(self, old: str, new: str) -> None:
+        for node in self.cluster.nodes.values():
+            node.config.write_text(node.config.read_text().replace(old, new))
+            done = node.tool("reload")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertNotIn("start the daemon anew", done.stdout)
+
+    def test_without_a_key_it_can_be_asked_for_by_a_reload(self) -> None:
+        self.form(nodes=3, vips=3, profile="wan")
+        self.reload_all("Group =", "Guardian = obituary\nGroup =")
+        _, _, gap = self.kill_owner()
+        self.assertLess(gap, 1_000_000_000, "the time-out of the ring is 2 s")
+
+    def test_a_guardian_is_silenced_by_a_reload(self) -> None:
+        self.sealed()
+        self.reload_all("Group =", "Guardian = silent\nGroup =")
+        _, _, gap = self.kill_owner()
+        self.assertGreater(gap, 1_000_000_000, "who told them?")
+
     def test_a_killed_guardian_is_replaced_and_the_next_does_its_work(self) -> None:
         self.sealed()
         node = self.cluster.nodes[self.owner(VIP)]

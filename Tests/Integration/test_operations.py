@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from lab import namespaces
 from lab.cluster import Cluster, Node
@@ -439,11 +440,9 @@ class Reloads(OperationsTest):
         node = cluster.nodes["web1"]
         time.sleep(2.5)  # The series of the start is over.
         begin = time.monotonic_ns()
-        text = "Announce { Refresh = 1s }\nLease = 20s\nGroup ="
-        done = self.reload(node, "Group =", text)
+        done = self.reload(node, "Group =", "Announce { Refresh = 1s }\nGroup =")
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn("Lease", done.stdout)
-        self.assertNotIn("Announce", done.stdout)
+        self.assertNotIn("start the daemon anew", done.stdout)
         address = cluster.settings.addresses[0]
 
         def look() -> list[str]:
@@ -451,6 +450,64 @@ class Reloads(OperationsTest):
             return [] if len(cluster.announcements(address, begin)) >= 4 else ["too few"]
 
         cluster.wait_for("announcements by the new statement", look)
+
+    def take_on(self, node: Node, old: str, new: str) -> None:
+        """A reload after which nothing waits for a restart."""
+        done = self.reload(node, old, new)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertNotIn("start the daemon anew", done.stdout)
+
+    def test_leases_follow_a_reload(self) -> None:
+        cluster = self.form(nodes=1, vips=2)
+        node = cluster.nodes["web1"]
+        assert node.daemon is not None
+
+        def left() -> list[int]:
+            shown = json.loads(node.host.run("ip", "-j", "address", "show", "dev", "eth0"))
+            managed = {address.partition("/")[0] for address in cluster.settings.addresses}
+            infos = [info for info in shown[0]["addr_info"] if info["local"] in managed]
+            return [info["valid_life_time"] for info in infos]
+
+        def wait_for(low: int, high: int) -> None:
+            cluster.wait_for(
+                f"leases of {low} to {high} s",
+                lambda: [] if len(left()) == 2 and all(low <= n <= high for n in left()) else [str(left())],
+                seconds=2,
+            )
+
+        wait_for(5, 10)
+        self.take_on(node, "Group =", "Lease = 30s\nGroup =")
+        wait_for(19, 30)
+        self.take_on(node, "Lease = 30s", "Lease = off")
+        wait_for(2**32 - 1, 2**32 - 1)
+        self.take_on(node, "Lease = off", "Lease = 3s")
+        wait_for(1, 3)
+        time.sleep(4)
+        wait_for(1, 3)  # It is renewed.
+        self.assertEqual(held(cluster, "web1"), cluster.settings.addresses)
+        node.daemon.send_signal(signal.SIGSTOP)
+        cluster.wait_for("the end of the leases", lambda: [str(n) for n in left()], seconds=4.5)
+        node.daemon.send_signal(signal.SIGCONT)
+        wait_for(1, 3)
+
+    def test_the_process_follows_a_reload(self) -> None:
+        node = self.form(nodes=1, vips=1).nodes["web1"]
+        assert node.daemon is not None
+        process = node.daemon.pid
+
+        def state() -> tuple[int, int, bool]:
+            status = Path(f"/proc/{process}/status").read_text().splitlines()
+            locked = next(int(line.split()[1]) for line in status if line.startswith("VmLck"))
+            policy = os.sched_getscheduler(process) & ~os.SCHED_RESET_ON_FORK
+            return policy, os.sched_getparam(process).sched_priority, locked > 0
+
+        self.assertEqual(state(), (os.SCHED_OTHER, 0, False))
+        self.take_on(node, "Group =", "Process { RealTime = 7 LockMemory = on }\nGroup =")
+        self.assertEqual(state(), (os.SCHED_RR, 7, True))
+        self.take_on(node, "RealTime = 7", "RealTime = 9")
+        self.assertEqual(state(), (os.SCHED_RR, 9, True))
+        self.take_on(node, "Process { RealTime = 9 LockMemory = on }", "")
+        self.assertEqual(state(), (os.SCHED_OTHER, 0, False))
 
 
 class Offline(OperationsTest):

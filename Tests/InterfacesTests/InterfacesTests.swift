@@ -207,6 +207,75 @@ struct LeaseTests {
     #expect(rig.takeRest() == [.dropped(one.id, .done)])
   }
 
+  @Test("Another lease begins with a renewal of all at once, and is renewed in its own time")
+  func another() {
+    var rig = Rig()
+    rig.stand(one)
+    rig.pass(.seconds(1))
+    rig.feed(.reconfigure(lease: .seconds(30), proofLife: Rig.proofLife))
+    // What was confirmed counts until the kernel has confirmed more.
+    #expect(rig.engine.leaseLeft(of: one.id, at: rig.now) == .seconds(9))
+    #expect(rig.answer() == [.renew(a)])
+    #expect(rig.engine.leaseLeft(of: one.id, at: rig.now) == .seconds(30))
+    rig.pass(.milliseconds(9_950))
+    #expect(rig.takeBatch() == nil)
+    rig.pass(.milliseconds(100))
+    #expect(rig.answer() == [.renew(a)])
+    // The same once more changes nothing.
+    rig.feed(.reconfigure(lease: .seconds(30), proofLife: Rig.proofLife))
+    #expect(rig.takeBatch() == nil)
+  }
+
+  @Test("A lease can go and come: it takes one renewal")
+  func onAndOff() {
+    var rig = Rig()
+    rig.stand(one)
+    rig.pass(.seconds(1))
+    rig.feed(.reconfigure(lease: nil, proofLife: Rig.proofLife))
+    #expect(rig.answer() == [.renew(a)])
+    #expect(rig.engine.leaseLeft(of: one.id, at: rig.now) == nil)
+    rig.pass(.seconds(60))
+    #expect(rig.takeBatch() == nil)
+    rig.feed(.reconfigure(lease: .seconds(3), proofLife: Rig.proofLife))
+    #expect(rig.answer() == [.renew(a)])
+    #expect(rig.engine.leaseLeft(of: one.id, at: rig.now) == .seconds(3))
+    rig.pass(.milliseconds(1_050))
+    #expect(rig.answer() == [.renew(a)])
+  }
+
+  @Test("Without proof another lease waits, and what the kernel has under way keeps the one it had")
+  func anotherLater() {
+    var rig = Rig()
+    rig.stand(one)
+    rig.pass(.seconds(1), turning: false)
+    rig.feed(.reconfigure(lease: .seconds(5), proofLife: Rig.proofLife))
+    #expect(rig.takeBatch() == nil)
+    rig.prove()
+    rig.answer(.expired)
+    #expect(rig.answer() == [.renew(a)], "it came too late, and is made again")
+    rig.feed(.hold(two))
+    guard let batch = rig.takeBatch() else {
+      Issue.record("nothing is added")
+      return
+    }
+    #expect(batch.lease == .seconds(5))
+    rig.feed(.reconfigure(lease: .seconds(20), proofLife: Rig.proofLife))
+    #expect(rig.takeBatch() == nil)
+    rig.feed(.completed(batch.id, [.done, .done]))
+    #expect(rig.engine.leaseLeft(of: two.id, at: rig.now) == .seconds(5))
+    #expect(rig.answer() == [.renew(a), .renew(b), .renew(c)])
+    #expect(rig.engine.leaseLeft(of: two.id, at: rig.now) == .seconds(20))
+  }
+
+  @Test("A shorter life of proofs counts for the present one too")
+  func shorterProof() {
+    var rig = Rig()
+    rig.prove()
+    rig.feed(.reconfigure(lease: .seconds(10), proofLife: .milliseconds(50)))
+    #expect(rig.engine.isLive(at: rig.now))
+    #expect(!rig.engine.isLive(at: rig.now + .milliseconds(50)))
+  }
+
   @Test("Without leases nothing is renewed")
   func off() {
     var rig = Rig(lease: nil)

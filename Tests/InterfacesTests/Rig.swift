@@ -55,12 +55,15 @@ struct Rig {
 
   /// The changes of the only batch since the last look; nil if there is none.
   mutating func takeBatch() -> (
-    id: InterfacesEngine.Batch, changes: [InterfacesEngine.Change], until: Instant?
+    id: InterfacesEngine.Batch, changes: [InterfacesEngine.Change], until: Instant?,
+    lease: Duration?
   )? {
-    var found: [(InterfacesEngine.Batch, [InterfacesEngine.Change], Instant?)] = []
+    var found: [(InterfacesEngine.Batch, [InterfacesEngine.Change], Instant?, Duration?)] = []
     effects.removeAll { effect in
-      guard case .change(let batch, let changes, let until) = effect else { return false }
-      found.append((batch, changes, until))
+      guard case .change(let batch, let changes, let lease, let until) = effect else {
+        return false
+      }
+      found.append((batch, changes, until, lease))
       return true
     }
     #expect(found.count <= 1, "one batch at a time")

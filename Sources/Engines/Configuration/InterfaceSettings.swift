@@ -43,6 +43,8 @@ package struct InterfaceSettings: Sendable, Equatable {
     package var realTime: Int?
     /// Whether its memory is kept from being swapped out.
     package var lockMemory = false
+
+    package init() {}
   }
 }
 
@@ -93,6 +95,11 @@ extension EngineConfiguration.Profile {
   }
 }
 
+extension EngineConfiguration {
+  /// The shortest lease that does not end before the ring can be formed anew.
+  package var shortestLease: Duration { timers.tokenLoss + timers.consensus + .seconds(1) }
+}
+
 extension Parser {
   /// The settings of interfaces; what was not said follows from the backend's.
   mutating func checkedInterfaces(
@@ -117,7 +124,7 @@ extension Parser {
     let byDefault: GuardianWord = engine.key == .none ? .silent : .obituary
     let guardian = draft.interfaces.guardian ?? byDefault
     let lease = draft.interfaces.lease.map(\.value) ?? engine.profile.lease
-    let least = engine.timers.tokenLoss + engine.timers.consensus + .seconds(1)
+    let least = engine.shortestLease
     if let lease, lease < least, let place = draft.interfaces.lease?.location {
       report(
         Diagnostic(

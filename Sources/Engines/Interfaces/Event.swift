@@ -28,8 +28,10 @@ extension InterfacesEngine {
     case vanished(InterfaceAddress)
     /// Whether the interface is administratively up.
     case link(InterfaceName, isUp: Bool)
-    /// A batch of ``Effect/change(_:_:until:)`` has ended, with one outcome for each change.
+    /// A batch of ``Effect/change(_:_:lease:until:)`` has ended, with one outcome for each change.
     case completed(Batch, [Outcome])
+    /// Another lease and another life of proofs count from now on: see ``Settings``.
+    case reconfigure(lease: Duration?, proofLife: Duration)
   }
 
   /// What the shell is to do; performed in order.
@@ -37,8 +39,9 @@ extension InterfacesEngine {
     /// Ask the kernel for the changes, in one batch; answered by ``Event/completed(_:_:)``.
     ///
     /// Only one batch is under way at a time. Removals are made whenever the kernel gets to them;
-    /// everything else only before `until`, looked at again right before it is sent.
-    case change(Batch, [Change], until: Instant?)
+    /// everything else only before `until`, looked at again right before it is sent. What is put or
+    /// stays there has the `lease`; `nil` is for ever.
+    case change(Batch, [Change], lease: Duration?, until: Instant?)
     /// All addresses of the VIF stand, or why not.
     case held(VIFID, Result)
     /// All addresses of the VIF are gone, or why not.
@@ -100,7 +103,7 @@ extension InterfacesEngine {
     case renewalHeld(Duration)
   }
 
-  /// What is fixed while the engine runs.
+  /// What does not follow from events; leases change by ``Event/reconfigure(lease:proofLife:)``.
   package struct Settings: Sendable, Equatable {
     /// For how long the kernel keeps an address that is not renewed, in whole seconds; `nil` for ever.
     package var lease: Duration?

@@ -16,7 +16,7 @@ package import Machine
 ///                         +--recall--> absent       vanished|  |put back, at most 3 times a minute
 ///                                                           +--+---> lost, until it is dropped
 package struct InterfacesEngine: StateMachine {
-  let settings: Settings
+  private(set) var settings: Settings
   /// In ascending order of VIF; those that are absent have no entry.
   var claims: [Claim] = []
   /// Interfaces that are administratively down.
@@ -31,72 +31,6 @@ package struct InterfacesEngine: StateMachine {
   /// When a renewal was due and proof was missing; for the log.
   private var heldSince: Instant?
 
-  /// A VIF that is wished for or stands.
-  struct Claim: Sendable, Equatable {
-    let vif: VirtualInterface
-    var stage: Stage
-    /// One for each address, in the VIF's order.
-    var slots: [Slot]
-    /// What was told last of a VIF that stands: whether all of it is there.
-    var isToldWhole = true
-
-    init(_ vif: VirtualInterface, stage: Stage) {
-      (self.vif, self.stage) = (vif, stage)
-      slots = vif.addresses.map(Slot.init)
-    }
-  }
-
-  enum Stage: Sendable, Equatable {
-    /// To be added, once there is proof.
-    case wished
-    /// The kernel is adding it.
-    case asked
-    case standing
-    /// It could not be kept; to be dropped.
-    case lost
-    /// To be removed.
-    case unwished
-    /// The kernel is removing it.
-    case leaving
-  }
-
-  struct Slot: Sendable, Equatable {
-    let address: InterfaceAddress
-    /// Since when it is known not to be there; `nil` while it is.
-    var missingSince: Instant?
-    /// When the kernel last confirmed its lease.
-    var confirmedAt: Instant?
-    /// When it was put back lately, the oldest first.
-    var putBacks: [Instant] = []
-
-    init(_ address: InterfaceAddress) { self.address = address }
-
-    var isMissing: Bool { missingSince != nil }
-  }
-
-  /// A batch that the kernel has not answered.
-  struct UnderWay: Sendable, Equatable {
-    let batch: Batch
-    let parts: [Part]
-    /// When it will have kept leases from being renewed for too long.
-    var renewalDeadline: Instant?
-  }
-
-  /// Why a change is in a batch, and how many of its changes belong to that.
-  enum Part: Sendable, Equatable {
-    case hold(VIFID, count: Int)
-    case drop(VIFID, count: Int)
-    case putBack(InterfaceAddress, of: VIFID, counted: Bool)
-    case renew(InterfaceAddress, of: VIFID)
-
-    var count: Int {
-      switch self {
-      case .hold(_, let count), .drop(_, let count): count
-      case .putBack, .renew: 1
-      }
-    }
-  }
-
   package init(_ settings: Settings) { self.settings = settings }
 
   /// Whether there is proof that this node may add and renew.
@@ -105,12 +39,9 @@ package struct InterfacesEngine: StateMachine {
   /// How long the kernel will keep the VIF if nothing is renewed any more; `nil` if it does not stand,
   /// or for ever.
   package func leaseLeft(of vif: VIFID, at now: Instant) -> Duration? {
-    guard let lease = settings.lease, let claim = claims.first(where: { $0.vif.id == vif })
-    else { return nil }
-    let ends = claim.slots.map { $0.confirmedAt.map { $0 + lease } }
-    guard let first = ends.compactMap(\.self).min(), ends.allSatisfy({ $0 != nil }) else {
-      return nil
-    }
+    guard let claim = claims.first(where: { $0.vif.id == vif }) else { return nil }
+    let ends = claim.slots.compactMap(\.endsAt)
+    guard let first = ends.min(), ends.count == claim.slots.count else { return nil }
     return max(.zero, first - now)
   }
 
@@ -144,11 +75,20 @@ package struct InterfacesEngine: StateMachine {
       if isUp { planSoon(at: now) } else { down.append(name) }
     case .completed(let batch, let outcomes):
       complete(batch, outcomes, at: now, into: &effects)
+    case .reconfigure(let lease, let proofLife):
+      reconfigure(lease: lease, proofLife: proofLife, at: now)
     }
     switch event {
     case .observed, .appeared, .vanished, .completed: tellWholeness(into: &effects)
-    case .hold, .drop, .rotation, .distrust, .recall, .link: break
+    case .hold, .drop, .rotation, .distrust, .recall, .link, .reconfigure: break
     }
+  }
+
+  /// What stands gets another lease by a renewal, as soon as there is proof.
+  private mutating func reconfigure(lease: Duration?, proofLife: Duration, at now: Instant) {
+    if lease != settings.lease, !claims.isEmpty { renewAt = now }
+    (settings.lease, settings.proofLife) = (lease, proofLife)
+    liveUntil = liveUntil.map { min($0, now + proofLife) }
   }
 
   private mutating func tellWholeness(into effects: inout EffectQueue<Effect>) {
@@ -284,8 +224,13 @@ package struct InterfacesEngine: StateMachine {
     guard !changes.isEmpty else { return }
     batches += 1
     let batch = Batch(number: batches)
-    underWay = UnderWay(batch: batch, parts: parts, renewalDeadline: renewalDeadline(from: now))
-    effects.append(.change(batch, changes, until: liveUntil))
+    underWay = UnderWay(
+      batch: batch,
+      parts: parts,
+      lease: settings.lease,
+      renewalDeadline: renewalDeadline(from: now)
+    )
+    effects.append(.change(batch, changes, lease: settings.lease, until: liveUntil))
   }
 
   /// When a batch that has not ended keeps leases from being renewed for too long.
@@ -310,8 +255,9 @@ package struct InterfacesEngine: StateMachine {
     _ parts: inout [Part],
     at now: Instant
   ) {
-    guard let lease = settings.lease, let due = renewAt, due <= now else { return }
-    renewAt = now + lease / 3
+    guard let due = renewAt, due <= now else { return }
+    // Without a lease this is the last time.
+    renewAt = settings.lease.map { now + $0 / 3 }
     for claim in claims where claim.stage == .standing {
       for slot in claim.slots where !slot.isMissing {
         changes.append(.renew(slot.address))
@@ -357,8 +303,7 @@ package struct InterfacesEngine: StateMachine {
 
   /// Whether the kernel took it away because its lease had run out; it counts in whole seconds.
   private func isExpired(_ slot: Slot, at now: Instant) -> Bool {
-    guard let lease = settings.lease, let confirmed = slot.confirmedAt else { return false }
-    return now - confirmed >= lease - .seconds(1)
+    slot.endsAt.map { now + .seconds(1) >= $0 } ?? false
   }
 
   private mutating func lose(
@@ -381,17 +326,18 @@ package struct InterfacesEngine: StateMachine {
     guard let ended = underWay, ended.batch == batch else { return }
     underWay = nil
     planSoon(at: now)
+    let ends = ended.lease.map { now + $0 }
     var rest = outcomes[...]
     for part in ended.parts {
       let own = Array(rest.prefix(part.count))
       rest = rest.dropFirst(part.count)
       switch part {
-      case .hold(let vif, _): held(vif, own, at: now, into: &effects)
+      case .hold(let vif, _): held(vif, own, until: ends, at: now, into: &effects)
       case .drop(let vif, _): dropped(vif, own, into: &effects)
       case .putBack(let address, let vif, let counted):
-        putBack(address, of: vif, counted: counted, own.first, at: now, into: &effects)
+        putBack(address, of: vif, counted: counted, own.first, until: ends, at: now, into: &effects)
       case .renew(let address, let vif):
-        renewed(address, of: vif, own.first, at: now, into: &effects)
+        renewed(address, of: vif, own.first, until: ends, at: now, into: &effects)
       }
     }
   }
@@ -403,6 +349,7 @@ package struct InterfacesEngine: StateMachine {
   private mutating func held(
     _ vif: VIFID,
     _ outcomes: [Outcome],
+    until ends: Instant?,
     at now: Instant,
     into effects: inout EffectQueue<Effect>
   ) {
@@ -417,7 +364,7 @@ package struct InterfacesEngine: StateMachine {
       claims[index].stage = .wished
     } else {
       claims[index].stage = .standing
-      for slot in claims[index].slots.indices { claims[index].slots[slot].confirmedAt = now }
+      for slot in claims[index].slots.indices { claims[index].slots[slot].endsAt = ends }
       if let lease = settings.lease {
         // What was there before may have less left than a whole lease.
         let soon = outcomes.contains(.already) ? now : now + lease / 3
@@ -447,6 +394,7 @@ package struct InterfacesEngine: StateMachine {
     of vif: VIFID,
     counted: Bool,
     _ outcome: Outcome?,
+    until ends: Instant?,
     at now: Instant,
     into effects: inout EffectQueue<Effect>
   ) {
@@ -457,7 +405,7 @@ package struct InterfacesEngine: StateMachine {
     switch outcome {
     case .done:
       claims[index].slots[slot].missingSince = nil
-      claims[index].slots[slot].confirmedAt = now
+      claims[index].slots[slot].endsAt = ends
       if counted { claims[index].slots[slot].putBacks.append(now) }
       let times = claims[index].slots[slot].putBacks.count
       effects.append(.note(counted ? .putBack(address, times: times) : .leaseReturned(address)))
@@ -473,6 +421,7 @@ package struct InterfacesEngine: StateMachine {
     _ address: InterfaceAddress,
     of vif: VIFID,
     _ outcome: Outcome?,
+    until ends: Instant?,
     at now: Instant,
     into effects: inout EffectQueue<Effect>
   ) {
@@ -481,7 +430,7 @@ package struct InterfacesEngine: StateMachine {
       let slot = claims[index].slots.firstIndex(where: { $0.address == address })
     else { return }
     switch outcome {
-    case .done, .already: claims[index].slots[slot].confirmedAt = now
+    case .done, .already: claims[index].slots[slot].endsAt = ends
     case .failed(let text):
       if isUp(address.interface) { lose(index, text, into: &effects) }
     case .expired, nil: renewAt = now

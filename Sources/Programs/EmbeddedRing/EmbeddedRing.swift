@@ -97,6 +97,9 @@ package final class EmbeddedRing: GroupConnection {
     driver?.feed(.reconfigure(settings))
   }
 
+  /// Whether obituaries are believed, and made, where nothing is sealed.
+  package func believe(obituaries: Bool) { link.believe(obituaries: obituaries) }
+
   /// The datagram by which a guardian tells the other members that this process has died.
   ///
   /// `nil` where they would not believe it. It is to be made anew after the keys were replaced.

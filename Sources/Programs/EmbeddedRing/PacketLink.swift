@@ -115,7 +115,13 @@ package final class PacketLink {
     configured = members
     outboxes = Array(repeating: [], count: peers.count + 1)
     (self.me, self.cluster, self.boot, self.sealer) = (me, cluster, boot, sealer)
-    boots = obituaries && sealer == nil ? BootRegister() : nil
+    believe(obituaries: obituaries)
+  }
+
+  /// Without a sealer: whether obituaries are believed from now on, and can be made.
+  package func believe(obituaries: Bool) {
+    guard sealer == nil, obituaries != (boots != nil) else { return }
+    boots = obituaries ? BootRegister() : nil
   }
 
   /// All reasons with their counts, those of the seal included.

@@ -233,17 +233,33 @@ extension Daemon {
     return settings
   }
 
-  /// What the configuration asks for and this process may not have is said, and done without.
-  static func schedule(_ process: InterfaceSettings.Process, _ log: Logger) {
+  /// Goes over to how the configuration wants the process to run.
+  ///
+  /// What it asks for and this process may not have is said, and done without.
+  static func schedule(
+    _ wanted: InterfaceSettings.Process,
+    since present: InterfaceSettings.Process = .init(),
+    _ log: Logger
+  ) {
     do {
-      if let priority = process.realTime { try Scheduling.makeRealTime(priority: priority) }
+      if wanted.realTime != present.realTime {
+        try Scheduling.setRealTime(priority: wanted.realTime)
+      }
     } catch {
       log.warning("running without it: \(error)")
     }
     do {
-      if process.lockMemory { try Scheduling.lockMemory() }
+      if wanted.lockMemory != present.lockMemory { try Scheduling.lockMemory(wanted.lockMemory) }
     } catch {
       log.warning("running without it: \(error)")
     }
+  }
+
+  /// For how long a proof that this node may hold anything counts.
+  static func proofLife(
+    _ configuration: WackamoleConfiguration,
+    _ settings: FailoverNodeEngine.Settings
+  ) -> Duration {
+    BackendTraits(configuration.backend).proofLife ?? settings.failover.proofLife
   }
 }

@@ -73,7 +73,7 @@ final class Daemon {
       vifs: configuration.virtualInterfaces,
       settings: InterfacesEngine.Settings(
         lease: configuration.interfaces.lease,
-        proofLife: BackendTraits(configuration.backend).proofLife ?? settings.failover.proofLife
+        proofLife: Self.proofLife(configuration, settings)
       ),
       own: configuration.backend.ownAddress.flatMap { $0.isLoopback ? nil : $0 },
       loop: loop,
@@ -270,6 +270,12 @@ final class Daemon {
       switch answer {
       case .refused(let refusal): fail("\(refusal)")
       case .done:
+        hands.hold(
+          for: merged.interfaces.lease,
+          proofLife: Self.proofLife(merged, settings)
+        )
+        let process = configuration.interfaces.process
+        Self.schedule(merged.interfaces.process, since: process, log)
         configuration = merged
         node?.feed(.seal(seal))
         node?.feed(.announcing(settings.announcements))

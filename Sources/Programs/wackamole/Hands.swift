@@ -23,7 +23,6 @@ final class Hands {
   private var used: [InterfaceName] = []
   private let injector: FrameInjector
   private let log: Logger
-  private let lease: UInt32?
   private var netlink: NetlinkService?
   /// Set once, at the end of the initialiser.
   private var keeper: Driver<InterfacesEngine>?
@@ -54,7 +53,6 @@ final class Hands {
   ) throws {
     (self.log, self.loop) = (log, loop)
     self.own = own.map(OwnAddress.init)
-    lease = settings.lease.map { UInt32(clamping: $0.components.seconds) }
     injector = FrameInjector()
     netlink = try NetlinkService(
       on: loop,
@@ -90,6 +88,11 @@ final class Hands {
     let indices = Set(links.values.filter { used.contains($0.name) }.map(\.index))
     netlink?.askForNeighbors(on: indices, most: AnnouncementsEngine.mostNeighbors)
     askAt = asking.map { now + $0 }
+  }
+
+  /// Takes on another lease, which what stands gets by a renewal.
+  func hold(for lease: Duration?, proofLife: Duration) {
+    keeper?.feed(.reconfigure(lease: lease, proofLife: proofLife))
   }
 
   /// Watches the interfaces that these VIFs use, too.
@@ -170,8 +173,9 @@ final class Hands {
 
   private func perform(_ effect: InterfacesEngine.Effect) {
     switch effect {
-    case .change(let batch, let changes, let limit):
-      guard let request = netlink?.submit(changes.map(change), until: limit) else { return }
+    case .change(let batch, let changes, let lease, let limit):
+      let requests = changes.map { change($0, lease: lease) }
+      guard let request = netlink?.submit(requests, until: limit) else { return }
       underWay = (request, batch)
     case .held(let vif, .done): feed(.acquired(vif, .done))
     case .held(let vif, .failed(let text)): feed(.acquired(vif, .failed(text)))
@@ -192,19 +196,19 @@ final class Hands {
     }
   }
 
-  private func change(_ change: InterfacesEngine.Change) -> AddressChange {
+  private func change(_ change: InterfacesEngine.Change, lease: Duration?) -> AddressChange {
     switch change {
-    case .add(let address): .add(address, options(for: address))
-    case .renew(let address): .renew(address, options(for: address))
+    case .add(let address): .add(address, options(for: address, lease: lease))
+    case .renew(let address): .renew(address, options(for: address, lease: lease))
     case .remove(let address): .remove(address)
     }
   }
 
   /// A /32 or /128, or a longer prefix without its route, attracts no traffic of the host itself;
   /// an IPv6 address that is deprecated from the start is not chosen as a source.
-  private func options(for address: InterfaceAddress) -> AddressOptions {
+  private func options(for address: InterfaceAddress, lease: Duration?) -> AddressOptions {
     var options = AddressOptions()
-    options.validLifetime = lease
+    options.validLifetime = lease.map { UInt32(clamping: $0.components.seconds) }
     switch address.prefix.address {
     case .v4: break
     case .v6: options.preferredLifetime = 0

@@ -22,7 +22,7 @@ final class RingBackend: Backend {
   private var engine: EngineConfiguration
   private let ring: EmbeddedRing
   private let guardian: Guardian
-  private let sendsObituary: Bool
+  private var sendsObituary: Bool
   private let log: Logger
 
   init(
@@ -81,14 +81,19 @@ final class RingBackend: Backend {
       ring.reconfigure(Self.settings(wanted), members: Self.members(wanted))
     }
     engine = wanted
+    sendsObituary = configuration.interfaces.sendsObituary
+    ring.believe(obituaries: sendsObituary)
     writeWill()
   }
 
-  /// Leaves with the guardian what it is to tell the others if this process dies.
+  /// Leaves with the guardian what it is to tell the others if this process dies, or nothing.
   private func writeWill() {
     guard sendsObituary, let datagram = ring.obituary(),
       let source = engine.endpoint(of: engine.node)?.address
-    else { return }
+    else {
+      guardian.will.write(nil)
+      return
+    }
     let will = LastWill.Contents(
       datagram: datagram,
       source: source,

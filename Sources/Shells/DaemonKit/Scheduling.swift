@@ -5,24 +5,28 @@ package import Reactor
 
 /// What a process may ask for that must not wait for others; each needs a privilege.
 package enum Scheduling {
-  /// Gives the calling process a real-time priority of 1 to 99, which its children do not inherit.
+  /// Gives the calling thread a real-time priority of 1 to 99, which children do not inherit, or none.
   ///
   /// - Throws: `EPERM` without CAP_SYS_NICE.
-  package static func makeRealTime(priority: Int) throws(SystemError) {
+  package static func setRealTime(priority: Int?) throws(SystemError) {
     var parameters = sched_param()
-    parameters.sched_priority = CInt(clamping: priority)
+    parameters.sched_priority = CInt(clamping: priority ?? 0)
     let resetOnFork: CInt = 0x4000_0000
     try SystemError.check(
-      sched_setscheduler(0, SCHED_RR | resetOnFork, &parameters),
-      "take the real-time priority \(priority)"
+      sched_setscheduler(0, (priority == nil ? SCHED_OTHER : SCHED_RR) | resetOnFork, &parameters),
+      priority.map { "take the real-time priority \($0)" } ?? "give up the real-time priority"
     )
   }
 
-  /// Keeps the process's memory, as it is touched, from being swapped out.
+  /// Keeps the process's memory, as it is touched, from being swapped out, or does so no more.
   ///
   /// - Throws: `EPERM` or `ENOMEM` without CAP_IPC_LOCK.
-  package static func lockMemory() throws(SystemError) {
+  package static func lockMemory(_ isLocked: Bool) throws(SystemError) {
     let onFault: CInt = 4
+    guard isLocked else {
+      try SystemError.check(munlockall(), "unlock memory")
+      return
+    }
     try SystemError.check(mlockall(CInt(MCL_CURRENT) | CInt(MCL_FUTURE) | onFault), "lock memory")
   }
 }

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Configuration
-
 /// What of a configuration can be taken on while the daemon runs.
-enum Reload {
+package enum Reload {
   /// The configuration to go on with, and the statements whose change has to wait for a restart.
-  static func merge(
+  package static func merge(
     _ wanted: WackamoleConfiguration,
     into present: WackamoleConfiguration
   ) -> (merged: WackamoleConfiguration, later: [String]) {
@@ -39,9 +37,35 @@ enum Reload {
     keep(\.control, "Control")
     keep(\.controlGroup, "ControlGroup")
     keep(\.logFacility, "LogFacility")
-    keep(\.interfaces.lease, "Lease")
-    keep(\.interfaces.sendsObituary, "Guardian")
-    keep(\.interfaces.process, "Process")
+    if !fits(merged.interfaces.lease, merged.backend) { keep(\.interfaces.lease, "Lease") }
+    if !isSealedAlike(wanted.backend, merged.backend) {
+      keep(\.interfaces.sendsObituary, "Guardian")
+    }
     return (merged, later)
+  }
+
+  /// Whether a ring that goes on with its timers can be formed anew before the lease ends.
+  private static func fits(
+    _ lease: Duration?,
+    _ backend: WackamoleConfiguration.Backend
+  ) -> Bool {
+    switch backend {
+    case .embedded(let engine): lease.map { $0 >= engine.shortestLease } ?? true
+    case .spread: true
+    }
+  }
+
+  /// Whether what a configuration says of obituaries, if only by default, was said of such a ring: where
+  /// anybody can forge them, nobody may believe them who has not been told to.
+  private static func isSealedAlike(
+    _ wanted: WackamoleConfiguration.Backend,
+    _ merged: WackamoleConfiguration.Backend
+  ) -> Bool {
+    switch (wanted, merged) {
+    case (.embedded(let wanted), .embedded(let merged)):
+      (wanted.key == .none) == (merged.key == .none)
+    case (.spread, .spread): true
+    case (.embedded, .spread), (.spread, .embedded): false
+    }
   }
 }
