@@ -313,7 +313,7 @@ let package = Package(
     ),
     tests(
       "EmbeddedRing",
-      values + ["RingWire", "Ring", "GroupNode", "EmbeddedRing", "Reactor"]
+      values + ["RingWire", "Ring", "GroupNode", "EmbeddedRing", "Reactor", "Transport"]
         + ["GroupConformance", "Namespaces"]
     ),
     tests(

@@ -61,9 +61,10 @@ package final class PacketLink {
   private let cluster: UInt64
   private let boot: BootID
   private let sealer: PacketSealer?
-  /// What is known of the members' boots where nothing is sealed and obituaries are believed all the
-  /// same; `nil` where they are not.
-  private var boots: BootRegister?
+  /// Where nothing is sealed: what is known of the members' boots, and whether obituaries are believed
+  /// all the same.
+  private var boots = BootRegister()
+  private var believesObituaries: Bool
   private var counter: UInt64 = 0
   /// What goes out with the next ``flush()``: for each of ``peers``, and last for the group.
   private var outboxes: [[[UInt8]]]
@@ -115,14 +116,11 @@ package final class PacketLink {
     configured = members
     outboxes = Array(repeating: [], count: peers.count + 1)
     (self.me, self.cluster, self.boot, self.sealer) = (me, cluster, boot, sealer)
-    believe(obituaries: obituaries)
+    believesObituaries = obituaries
   }
 
   /// Without a sealer: whether obituaries are believed from now on, and can be made.
-  package func believe(obituaries: Bool) {
-    guard sealer == nil, obituaries != (boots != nil) else { return }
-    boots = obituaries ? BootRegister() : nil
-  }
+  package func believe(obituaries: Bool) { believesObituaries = obituaries }
 
   /// All reasons with their counts, those of the seal included.
   package var allDrops: [(reason: String, count: UInt64)] {
@@ -229,7 +227,7 @@ package final class PacketLink {
   package func obituary(of incarnation: Incarnation) -> [UInt8]? {
     let obituary = Obituary(sender: me, incarnation: incarnation)
     if let sealer { return sealer.seal(obituary) }
-    guard boots != nil else { return nil }
+    guard believesObituaries else { return nil }
     var writer = ByteWriter(reserving: 128)
     nextHeader(.obituary).write(to: &writer)
     obituary.write(to: &writer)
@@ -266,7 +264,7 @@ package final class PacketLink {
     guard
       peers.contains(where: {
         $0.node == obituary.sender && $0.endpoint.address == origin.address
-      }), boots?.bury(header.boot, of: obituary.sender) == true
+      }), boots.bury(header.boot, of: obituary.sender)
     else {
       drops.stranger &+= 1
       return nil
@@ -279,7 +277,7 @@ package final class PacketLink {
     if let sealer {
       return sealer.open(bytes, from: origin) { socket.send($0, to: $1) }
     }
-    if boots != nil, bytes.dropFirst().first == PacketKind.obituary.rawValue {
+    if believesObituaries, bytes.dropFirst().first == PacketKind.obituary.rawValue {
       return bury(bytes, from: origin)
     }
     guard let (header, packet) = try? Datagram.decode(bytes[...]) else {
@@ -298,7 +296,7 @@ package final class PacketLink {
       drops.stranger &+= 1
       return nil
     }
-    guard boots?.admit(header.boot, of: packet.sender) ?? true else {
+    guard boots.admit(header.boot, of: packet.sender) else {
       drops.dead &+= 1
       return nil
     }
