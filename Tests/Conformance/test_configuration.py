@@ -251,10 +251,17 @@ class Limits(ConfiguredTest):
         resource.setrlimit(resource.RLIMIT_NOFILE, (limits[1], limits[1]))
         self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, limits)
         daemon = self.started(f"MaxSessions = {count}")
-        for _ in range(count):
-            self.enterContext(daemon.client(b""))
+        clients = [self.enterContext(daemon.client(b"", membership=False)) for _ in range(count)]
         sessions = daemon.status()["sessions"]
         self.assertEqual((sessions["open"], len(sessions["list"])), (count, 1_000))
+        for client in clients[:1_100]:
+            client.join(b"all")
+        until(lambda: daemon.ask("groups") == [{"name": "all", "members": 1_100}], 30)
+        self.assertEqual(len(daemon.ask("members all")), 1_000)
+        command = [str(binary("spreadctl")), "members", "--control", daemon.control, "all"]
+        members = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+        self.assertEqual(len(members), 1_100, "spreadctl asks for all pages")
+        self.assertEqual(members, sorted(set(members)), "each once, in the order of views")
 
     def test_idle_connections_are_asked(self) -> None:
         """A client whose machine is gone is known soon: the kernel asks after half a minute, not after two hours."""

@@ -89,6 +89,13 @@ class Spreadctl(AloneTest):
         found = listener.receive()
         self.assertEqual((found.kind, found.data, found.groups[0]), (0x20, b"\0\xff of a file", b"file"))
 
+    def test_a_message_that_is_too_long_for_the_daemon(self) -> None:
+        """What the daemon does not take is no success."""
+        for words in (("send", "--json", "g"), ("send", "--wait", "g"), ("flood", "-b", "200000", "-m", "1")):
+            code, output, errors = self.end(self.client_(*words, stdin=subprocess.PIPE), "x" * 200_000)
+            self.assertEqual((code, output), (1, ""), words)
+            self.assertRegex(errors, r"^spreadctl: .*(daemon ended the session|session is lost).*\n$")
+
     def test_an_interrupted_flood_says_what_it_measured(self) -> None:
         flood = self.client_("flood", "--seconds", "60", "--rate", "1000")
         until(lambda: self.daemon.status()["counters"]["multicasts"] > 20)

@@ -211,6 +211,19 @@ struct SessionClientTests {
     #expect(early.advance() == [.close, .tell(.closed(.requested))])
   }
 
+  @Test("A session that is lost before all was with the daemon says so", arguments: [false, true])
+  func cutOff(isLater: Bool) {
+    var harness = Harness(settings("a"))
+    harness.open()
+    harness.feed(.leave)
+    #expect(harness.engine.cutOff == nil)
+    // The daemon ends a session that has said its end.
+    if isLater { harness.advance() }
+    harness.feed(.failed("reset"))
+    #expect(harness.notices.last == .closed(.requested))
+    #expect(harness.engine.cutOff == (isLater ? nil : .unreachable("reset")))
+  }
+
   @Test("What is too much is refused; room is told once there is some")
   func congestion() {
     var wanted = settings("a")

@@ -9,6 +9,7 @@ import Sessions
 /// An engine with what it says sorted by connection, and without a group layer.
 struct Desk {
   private(set) var engine: SessionsEngine
+  private var settings: SessionsEngine.Settings
   private(set) var now = Instant.boot
   /// What each connection was sent, and whether it was finished or closed.
   private(set) var written: [SessionsEngine.ID: [UInt8]] = [:]
@@ -25,7 +26,7 @@ struct Desk {
   private var opened: UInt64 = 0
 
   init(_ change: (inout SessionsEngine.Settings) -> Void = { _ in }) {
-    var settings = SessionsEngine.Settings(
+    settings = SessionsEngine.Settings(
       me: "dA",
       daemons: [
         .init(node: "dB", address: .v4(IPv4Address(2))),
@@ -34,6 +35,12 @@ struct Desk {
     )
     change(&settings)
     engine = SessionsEngine(settings: settings)
+  }
+
+  /// The operator has chosen anew.
+  mutating func configure(_ change: (inout SessionsEngine.Settings) -> Void) {
+    change(&settings)
+    feed(.configured(settings))
   }
 
   mutating func feed(_ event: SessionsEngine.Event) {

@@ -83,6 +83,20 @@ struct HandshakeTests {
     #expect(desk.connects.count == 1)
   }
 
+  @Test("A shorter time for handshakes holds for those under way, and for those behind them")
+  func shorterTime() {
+    var desk = Desk { $0.handshakeTime = .seconds(3_600) }
+    let accepted = desk.accept("a")
+    let early = desk.open()
+    desk.configure { $0.handshakeTime = .seconds(2) }
+    desk.advance(.seconds(1))
+    let late = desk.open()
+    desk.advance(.milliseconds(1_500))
+    #expect(desk.closed == [early])
+    desk.advance(.seconds(1))
+    #expect(desk.closed == [early, late] && !desk.closed.contains(accepted))
+  }
+
   @Test("A stream that ends within the handshake is told why, or nothing")
   func endsEarly() {
     var desk = Desk()

@@ -115,6 +115,7 @@ extension SessionClientEngine {
     switch phase {
     case .waiting, .ended: return
     case .parting, .leaving:
+      if case .parting = phase { cutOff = reason }
       end(into: &effects)
       return
     case .open(let since):

@@ -103,6 +103,9 @@ package struct SessionClientEngine: StateMachine {
   package internal(set) var privateName: InlineName?
   /// Bytes that are not with the kernel yet.
   package internal(set) var unsent = 0
+  /// Why the connection was lost after ``Event/leave`` and before all that was sent had come to the
+  /// daemon; `nil` if it was not.
+  package internal(set) var cutOff: DisconnectReason?
   /// Attempts since a session last was steady.
   var attempts = 0
   var input: [UInt8] = []

@@ -51,7 +51,8 @@ extension SessionsEngine {
     case leaving
   }
 
-  /// Deadlines that all have the same distance, so that they come due in the order of adding.
+  /// Deadlines that come due in the order of adding: all have the same distance, or are brought forward
+  /// when it becomes shorter.
   struct Deadlines: Sendable, Equatable {
     private var times: [Instant] = []
     private var ids: [ID] = []
@@ -65,6 +66,14 @@ extension SessionsEngine {
     mutating func add(_ id: ID, due: Instant) {
       times.append(due)
       ids.append(id)
+    }
+
+    /// Lets none be due later.
+    mutating func bringForward(to latest: Instant) {
+      for place in times.indices.reversed() {
+        guard times[place] > latest else { return }
+        times[place] = latest
+      }
     }
 
     mutating func removeFirst() {

@@ -92,7 +92,10 @@ package struct SessionsEngine: StateMachine {
       tellTransition(group, ending: ending, to: name, into: &effects)
     case .left(let group, let name):
       tell(.selfLeave(group: group.name), to: name, into: &effects)
-    case .configured(let settings): configure(settings)
+    case .configured(let settings):
+      configure(settings)
+      // They stay in order, as whoever comes next has as long from now.
+      handshakeDeadlines.bringForward(to: now + self.settings.handshakeTime)
     case .released(let name):
       if names[name] == .leaving { names[name] = nil }
     }

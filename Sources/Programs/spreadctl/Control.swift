@@ -122,9 +122,15 @@ struct Members: ParsableCommand {
   var group: String
 
   func run() throws {
-    let members = try options.ask("members \(group)")
-    guard !options.json else { return Terminal.output(members.indented) }
-    for member in members.elements { Terminal.output(member.string ?? "") }
-    if members.elements.isEmpty { throw CommandFailure(text: "\(group) has no members") }
+    // In pages, as groups are.
+    var members: [JSONValue] = []
+    var page = try options.ask("members \(group)").elements
+    while let last = page.last?.string, last != members.last?.string {
+      members += page
+      page = try options.ask("members \(group) \(last)").elements
+    }
+    guard !options.json else { return Terminal.output(JSONValue.array(members).indented) }
+    for member in members { Terminal.output(member.string ?? "") }
+    if members.isEmpty { throw CommandFailure(text: "\(group) has no members") }
   }
 }

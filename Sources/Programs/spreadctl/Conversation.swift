@@ -85,6 +85,17 @@ final class Conversation {
   /// The session's private name; `nil` unless it is open.
   var privateName: InlineName? { connection?.privateName }
 
+  /// Sees that a session which ended by itself took along all that was sent.
+  ///
+  /// - Throws: that it was lost before.
+  func confirmSent() throws(CommandFailure) {
+    guard !isInterrupted, let reason = connection?.cutOff else { return }
+    throw CommandFailure(
+      text: "what was sent last may be lost, as the daemon ended the session, perhaps for a "
+        + "message longer than its MaxMessageSize: \(reason.text)"
+    )
+  }
+
   /// Runs until the session has ended.
   ///
   /// - Throws: why it could not be used.
@@ -124,7 +135,8 @@ final class Conversation {
     case .closed(.requested): loop.stop()
     case .closed(let reason):
       handler(notice)
-      Terminal.error("spreadctl: the session is lost: \(reason.text)")
+      // Without reconnection it is said at the end.
+      if isReconnecting { Terminal.error("spreadctl: the session is lost: \(reason.text)") }
     case .failed(let reason, let pause):
       if pause == nil || !wasOpen {
         // What was never there is not waited for.

@@ -60,6 +60,7 @@ struct LogLines: ParsableCommand {
       ])
       Terminal.output(summary.compact)
     }
+    try conversation.confirmSent()
   }
 }
 

@@ -42,8 +42,7 @@ struct Monitor: ParsableCommand {
     var keys: EventLoop.Watch?
     if isLive, isatty(STDIN_FILENO) == 1 {
       keys = try loop.watch(fileDescriptor: STDIN_FILENO, for: .readable) { _ in
-        // q, Q, or Ctrl-C where the terminal does not make a signal of it.
-        if let key = Screen.key(), [0x71, 0x51, 0x03, 0x04].contains(key) { loop.stop() }
+        if Screen.isToEnd() { loop.stop() }
       }
     }
     var (next, looks) = (BootClock.now + .seconds(interval), 0)
@@ -51,7 +50,7 @@ struct Monitor: ParsableCommand {
 
     func draw() {
       guard let screen else { return }
-      let size = Terminal.size ?? (columns: 80, rows: 24)
+      let size = screen.measure()
       let page = MonitorPage(
         rates,
         interval: interval,
@@ -64,9 +63,12 @@ struct Monitor: ParsableCommand {
 
     draw()
     loop.addAlarm(
+      next: { screen?.nextMeasure },
+      fire: { _ in if screen?.isOfOtherSize() == true { draw() } }
+    )
+    loop.addAlarm(
       next: { next },
       fire: { now in
-        next = now + .seconds(interval)
         looks += 1
         do throws(CommandFailure) {
           rates.add(DaemonReport(try options.ask("status")), at: now)
@@ -74,6 +76,8 @@ struct Monitor: ParsableCommand {
         } catch {
           problem = error
         }
+        // A daemon that lets one wait must not keep one from the keys.
+        next = max(now + .seconds(interval), BootClock.now + .milliseconds(100))
         if isLive {
           draw()
         } else if let report = rates.last, problem == nil {
@@ -98,6 +102,9 @@ struct Monitor: ParsableCommand {
 final class Screen {
   private var before: termios?
   private var isOpen = true
+  private var size = (columns: 0, rows: 0)
+  /// When to see whether the terminal has another size.
+  private(set) var nextMeasure = BootClock.now
 
   init() {
     var now = termios()
@@ -105,6 +112,8 @@ final class Screen {
       before = now
       // Keys count at once, and are not shown; Ctrl-C still makes a signal.
       now.c_lflag &= ~tcflag_t(ICANON | ECHO)
+      // Stopped by Ctrl-Z it would leave the other screen, without a cursor, to the shell.
+      withUnsafeMutableBytes(of: &now.c_cc) { $0[Int(VSUSP)] = 0 }
       tcsetattr(STDIN_FILENO, TCSANOW, &now)
     }
     // The other screen, without a cursor.
@@ -120,15 +129,32 @@ final class Screen {
     if var before { tcsetattr(STDIN_FILENO, TCSANOW, &before) }
   }
 
+  /// How large the terminal is, which is what is drawn next.
+  func measure() -> (columns: Int, rows: Int) {
+    size = Terminal.size ?? (columns: 80, rows: 24)
+    nextMeasure = BootClock.now + .milliseconds(500)
+    return size
+  }
+
+  /// Whether the terminal has another size than what was drawn last.
+  func isOfOtherSize() -> Bool {
+    let before = size
+    return measure() != before
+  }
+
   /// Shows these lines, each cleared to its end, and nothing below them.
   func draw(_ lines: [String]) {
     let text = lines.map { $0 + "\u{1B}[K" }.joined(separator: "\r\n")
     Terminal.output(bytes: "\u{1B}[H\(text)\u{1B}[J".utf8)
   }
 
-  /// A key that was pressed; `nil` if there is none.
-  static func key() -> UInt8? {
+  /// Whether a key was pressed that ends the program, or no key will come any more.
+  static func isToEnd() -> Bool {
     var byte: UInt8 = 0
-    return read(STDIN_FILENO, &byte, 1) == 1 ? byte : nil
+    let count = read(STDIN_FILENO, &byte, 1)
+    // The terminal may be gone while its hang-up is ignored.
+    guard count == 1 else { return count == 0 || ![EAGAIN, EINTR].contains(errno) }
+    // q, Q, or Ctrl-C and Ctrl-D, of which the terminal does not make more.
+    return [0x71, 0x51, 0x03, 0x04].contains(byte)
   }
 }

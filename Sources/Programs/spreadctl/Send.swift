@@ -141,6 +141,7 @@ struct Send: ParsableCommand {
     input?.next(read)
     try made.run()
     guard isSent else { throw CommandFailure(text: "interrupted before the message was sent") }
+    try made.confirmSent()
     if json {
       Terminal.output("{\"bytes\":\(content.count),\"groups\":\(names.count),\"sent\":true}")
     }

@@ -12,9 +12,10 @@ import SessionWire
 import Sessions
 import SpreadConfiguration
 
-/// What the control socket answers, always JSON: `status`, `groups [AFTER]`, `members GROUP`.
+/// What the control socket answers, always JSON: `status`, `groups [AFTER]`,
+/// `members GROUP [AFTER]`.
 struct StatusReport {
-  /// The most groups of one answer: the ring waits while it is written.
+  /// The most groups, or members, of one answer: the ring waits while it is written.
   private static let page = 1_000
   /// The most sessions of one answer, for the same reason.
   private static let mostSessions = 1_000
@@ -29,10 +30,13 @@ struct StatusReport {
     switch (words.first, words.dropFirst().first) {
     case ("status", nil): return status(of: node).compact + "\n"
     case ("groups", let after): return groups(of: node, after: after).compact + "\n"
-    case ("members", let name?): return members(String(name), of: node).compact + "\n"
+    case ("members", let words?): return members(words, of: node).compact + "\n"
     default:
       return JSONValue.object([
-        .init("error", .string("unknown request; there are: status, groups [AFTER], members GROUP"))
+        .init(
+          "error",
+          .string("unknown request; there are: status, groups [AFTER], members GROUP [AFTER]")
+        )
       ]).compact + "\n"
     }
   }
@@ -145,14 +149,21 @@ struct StatusReport {
     )
   }
 
-  private func members(_ name: String, of node: SessionNode) -> JSONValue {
-    guard let group = GroupName(text: name) else {
-      return .object([.init("error", .string("\(name) is no name of a group"))])
-    }
-    let members = node.groups.group(group)?.members ?? []
-    let order = daemon.configuration.daemons.map(\.node)
-    let sorted = order.flatMap { node in members.filter { $0.node == node } }
-    return .array(sorted.map { .string("\($0)") })
+  /// The members of a group in the order of views, those behind `AFTER` if that is given.
+  private func members(_ text: Substring, of node: SessionNode) -> JSONValue {
+    let words = text.split(separator: " ", maxSplits: 1)
+    let last = words.dropFirst().first
+    let after = last.flatMap { GroupName(destination: Array($0.utf8))?.member }
+    guard let group = words.first.flatMap({ GroupName(text: String($0)) }),
+      (last == nil) == (after == nil)
+    else { return .object([.init("error", .string("\(text) is no name of a group"))]) }
+    var nodes = daemon.configuration.daemons.map(\.node)[...]
+    if let after { nodes = nodes.drop { $0 != after.node } }
+    let members = Dictionary(grouping: node.groups.group(group)?.members ?? [], by: \.node)
+    let page = nodes.lazy.flatMap { members[$0] ?? [] }
+      .filter { member in after.map { member.node != $0.node || member > $0 } ?? true }
+      .prefix(Self.page)
+    return .array(page.map { .string("\($0)") })
   }
 }
 

@@ -74,6 +74,9 @@ package final class SessionConnection {
   /// The session's private name; `nil` unless it is open.
   package var privateName: InlineName? { driver?.machine.privateName }
 
+  /// Why the session was lost while it ended, with what was sent last; `nil` if it was not.
+  package var cutOff: DisconnectReason? { driver?.machine.cutOff }
+
   /// Whether a lost session will be opened again.
   package var isReconnecting: Bool {
     driver.map { $0.machine.settings.reconnects && !$0.machine.isOver } ?? false
