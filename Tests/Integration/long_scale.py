@@ -64,5 +64,23 @@ class Scale(ClusterTest):
         self.never_doubled(merged)
 
 
+    def test_three_servers_and_a_thousand_addresses(self) -> None:
+        """The work for a thousand addresses must not keep the daemons from their ring, or it falls apart anew."""
+        thousand = [[f"10.77.{1 + number // 250}.{number % 250}/32"] for number in range(1_000)]
+        cluster = self.form(nodes=3, virtual_interfaces=thousand)
+        parted = time.monotonic_ns()
+        cluster.network.partition(["web1"], ["web2", "web3"])
+        self.settled("parted", parted)
+        before = self.rings()
+        self.settled("merged", cluster.network.rejoin())
+        for after, first in zip(self.rings(), before, strict=True):
+            self.assertEqual(after, first + 1)
+
+    def rings(self) -> list[int]:
+        """How many rings each node has been in; on Spread the rings are the daemons'."""
+        found = [node.status()["ring"] for node in self.cluster.nodes.values()]
+        return [ring["configurations"] for ring in found if ring is not None]
+
+
 class ScaleOnSpread(Scale):
     backend = "spread"

@@ -13,6 +13,7 @@ extension FailoverEngine {
 
   package var nextDeadline: Instant? {
     guard departure != .departed else { return nil }
+    if let unsettledSince { return unsettledSince }
     var deadlines = [
       links.nextDeadline, session.resendsAt, session.tale.waitsUntil, flaps.restsUntil,
     ]
@@ -51,6 +52,7 @@ extension FailoverEngine {
     if session.isRunning { expireAgreed(&turn) }
     session.latest = now
     finish(&turn)
+    settle(&turn)
     for effect in turn.effects { effects.append(effect) }
   }
 

@@ -31,6 +31,8 @@ package struct FailoverEngine: StateMachine, Hashable {
   var isDrained: Bool
   var departure: Departure?
   var dropped = Drops()
+  /// Since when something has changed from which nothing has followed here yet.
+  var unsettledSince: Instant?
 
   /// The end of this member.
   enum Departure: Sendable, Hashable {
@@ -88,14 +90,26 @@ package struct FailoverEngine: StateMachine, Hashable {
     case .leave: beginLeaving(in: &turn)
     }
     finish(&turn)
+    if settings.settlesLater {
+      unsettledSince = unsettledSince ?? now
+    } else {
+      settle(&turn)
+    }
     for effect in turn.effects { effects.append(effect) }
   }
 
-  /// What follows from everything that one event, or the time, changed.
+  /// What follows for the table from everything that one event, or the time, changed: at the same
+  /// place in the order at all members.
   mutating func finish(_ turn: inout Turn) {
-    watchFlaps(&turn)
     if session.isRunning { session.table.plan(journal: &turn.journal) }
     digest(&turn)
+  }
+
+  /// What follows for this node's interfaces, and what it has to say: it depends on nothing but how
+  /// things stand, so once is enough after many events.
+  mutating func settle(_ turn: inout Turn) {
+    unsettledSince = nil
+    watchFlaps(&turn)
     watchRemovals(at: turn.now)
     reconcile(&turn)
     tellFacts(&turn)

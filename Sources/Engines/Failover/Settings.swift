@@ -50,6 +50,9 @@ extension FailoverEngine {
     /// On a shared backend: how long the others wait for the state of a member before they go on
     /// without it.
     package var strangerTimeout: Duration = .seconds(1)
+    /// Whether what follows from events for the interfaces waits until time is next looked at: with very
+    /// many VIFs that costs much, and once is enough for all events of one turn of a loop.
+    package var settlesLater = false
     /// When a node that changes too often rests, and for how long.
     package var flapping = Flapping()
     /// The version of the messages and of the allocation that this node is to use, 1 or 2.

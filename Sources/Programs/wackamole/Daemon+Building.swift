@@ -194,6 +194,7 @@ extension Daemon {
       UInt16(clamping: $0)
     }
     failover.settle = backend.settle
+    failover.settlesLater = true
     var settings = FailoverNodeEngine.Settings(failover: failover)
     settings.announcements = announcements(configuration)
     return settings

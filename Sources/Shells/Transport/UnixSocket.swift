@@ -82,7 +82,7 @@ package final class UnixConnection {
   }
 
   /// The most bytes that wait to be sent.
-  package static let outputLimit = 1 << 20
+  package static let outputLimit = 16 << 20
 
   /// Who is at the other end.
   package let peer: PeerCredentials

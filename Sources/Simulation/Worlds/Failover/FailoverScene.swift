@@ -74,6 +74,9 @@ package struct FailoverScene: Scene {
     settings.moveTimeout = unit * chance.within(2...8)
     settings.acquisitionsPerRound = chance.pick([nil, 1, 2]) ?? nil
     settings.retryAfterFailure = unit * chance.within(2...10)
+    // Drawn aside, so that all else in the world of a seed stays what it was.
+    var aside = chance
+    settings.settlesLater = aside.happens(percent: 50)
     operators = Operators(hosts: cast.count, base: settings, unit: unit, drawing: &chance)
     members = Array(repeating: [], count: cast.count)
     ringSettings = RingEngine.Settings(
