@@ -239,6 +239,38 @@ import Testing
     )
   }
 
+  @Test("Link-local hosts of IPv6 are told too, as routers are, by multicast on the link")
+  func linkLocal() {
+    let fe80 = { (last: UInt128) in IPv6Address(0xFE80 << 112 | last) }
+    let target = IPv6Address(0x2001_0DB8 << 96 | 1)
+    var driver = engine {
+      $0.offsets = [.zero]
+      $0.managed = [vif("2001:db8::1"), vif("eth1/2001:db8:1::1"), vif("10.0.0.101")]
+      $0.audiences = [
+        .network(network("fe80::7", 128), interface: eth0, throttle: nil, ping: true),
+        .knownHosts(ping: true),
+      ]
+    }
+    driver.feed(.hardware(interface("eth1"), peer))
+    let question = NeighborSolicitation(for: target, from: fe80(9), at: client)
+    driver.feed(.received(question.framed(from: client).encoded(), on: eth0))
+    for vif in [vif("2001:db8::1"), vif("eth1/2001:db8:1::1"), vif("10.0.0.101")] {
+      driver.feed(.announce(vif))
+    }
+    driver.run(until: .seconds(1))
+    func telling(_ host: UInt128, _ vip: IPv6Address, _ own: MACAddress) -> [UInt8] {
+      NeighborSolicitation(for: fe80(host), from: vip, at: own).framed(from: own).encoded()
+    }
+    let other = IPv6Address(0x2001_0DB8_0001 << 80 | 1)
+    let frames = targeted(driver).filter { !$0[..<6].elementsEqual([0x33, 0x33, 0, 0, 0, 1]) }
+    #expect(
+      Set(frames) == [
+        telling(7, target, hardware), telling(9, target, hardware), telling(9, other, peer),
+      ]
+    )
+    #expect(frames.count == 3)
+  }
+
   @Test("A refresh is an announcement to everybody, and nothing else")
   func refresh() {
     var driver = engine {

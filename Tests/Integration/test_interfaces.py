@@ -264,12 +264,20 @@ class Clients(ClusterTest):
         self.assertGreater(self.gap(cluster), 1.5)
 
     def test_a_client_of_ipv6_that_takes_no_announcement_is_told(self) -> None:
+        self.check_ipv6("fd77")
+
+    def test_a_router_of_ipv6_that_asks_with_its_link_local_address_is_told(self) -> None:
+        self.check_ipv6("fe80")
+
+    def check_ipv6(self, network: str) -> None:
+        """The client has an address of the network, by which it knows the servers and they know it."""
         vip = "fd77::101/128"
         cluster = self.form(
             nodes=3, virtual_interfaces=[[vip], [VIP]], statements=["Arp-Cache = 1s", "Notify Arp-Cache"]
         )
         for number, host in enumerate([*cluster.network.hosts.values()], start=1):
-            host.run("ip", "address", "add", f"fd77::{number}/64", "dev", "eth0", "nodad")
+            host.run("ip", "address", "add", f"{network}::{number}/64", "dev", "eth0", "nodad")
+        cluster.client.run("ip", "route", "replace", "fd77::/64", "dev", "eth0")
         rule = "type filter hook input priority 0; icmpv6 type nd-neighbor-advert ip6 daddr ff02::1 drop;"
         cluster.client.run("nft", f"table ip6 deaf {{ chain input {{ {rule} }}; }}")
         cluster.client.run("ping", "-6", "-c", "1", "-W", "5", "fd77::101")

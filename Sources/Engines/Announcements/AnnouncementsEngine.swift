@@ -388,7 +388,9 @@ package struct AnnouncementsEngine: StateMachine {
   private func frames(to turn: Telling.Turn) -> [[UInt8]] {
     let own = hardware.first { $0.interface == turn.address.interface }?.address
     guard let own else { return [] }
-    let (address, place) = (turn.address.prefix.address, known.hardware(of: turn.host))
+    let address = turn.address.prefix.address
+    // Another link may have somebody else of that address.
+    let place = turn.host.isLinkLocal ? nil : known.hardware(of: turn.host)
     var frames: [[UInt8]] = []
     switch (turn.host, address) {
     case (.v4(let host), .v4(let address)):

@@ -6,7 +6,7 @@ internal import Machine
 extension AnnouncementsEngine {
   /// Hosts that are told of a VIF each by itself, besides the announcement to everybody.
   package enum Audience: Sendable, Equatable {
-    /// Every address of a network, through `interface` if one is named.
+    /// Every address of a network, through `interface` if one is named; link-local ones are on any.
     ///
     /// At most `throttle` hosts a second; `nil` for no limit of its own.
     case network(IPPrefix, interface: InterfaceName?, throttle: UInt16?, ping: Bool)
@@ -41,7 +41,9 @@ struct Round: Sendable, Equatable {
   /// Whether only those are told that the members have heard of.
   private let isOfKnown: Bool
   private var next: UInt128
-  private let last: UInt128
+  private var last: UInt128
+  /// What comes then.
+  private var further: ClosedRange<UInt128>?
 
   /// `nil` if nobody of the audience is on the network that is attached to the address.
   init?(
@@ -54,15 +56,29 @@ struct Round: Sendable, Equatable {
     let range: ClosedRange<UInt128>
     switch audience {
     case .network(let wanted, let interface, let throttle, let ping):
+      let onLink = address.prefix.address.bitWidth == 128 && wanted.address.isLinkLocal
       guard interface == nil || interface == address.interface,
-        let shared = network.intersection(wanted)
+        let shared = network.intersection(wanted) ?? (onLink ? wanted : nil)
       else { return nil }
       (range, isOfKnown, self.ping) = (shared.range, false, ping)
       pause = throttle.map { .seconds(1) / max(1, Int($0)) } ?? .zero
     case .knownHosts(let ping):
       (range, isOfKnown, self.ping, pause) = (network.range, true, ping, .zero)
+      // A router asks with its link-local address for what it forwards to.
+      if network.address.bitWidth == 128, !network.address.isLinkLocal {
+        further = IPv6Address.linkLocal
+      }
     }
     (next, last) = (range.lowerBound, range.upperBound)
+  }
+
+  private mutating func end() {
+    guard let further else {
+      isOver = true
+      return
+    }
+    (next, last) = (further.lowerBound, further.upperBound)
+    self.further = nil
   }
 
   /// The next host; `nil` if the next number belongs to none, or all were told.
@@ -73,13 +89,13 @@ struct Round: Sendable, Equatable {
       guard let found = known.first(from: host), found.bitWidth == host.bitWidth,
         found.number <= last
       else {
-        isOver = true
+        end()
         return nil
       }
       host = found
     }
     // The last number of all has none behind it.
-    if host.number == last { isOver = true } else { next = host.number + 1 }
+    if host.number == last { end() } else { next = host.number + 1 }
     // No host has the first or the last address of a network, and the VIF needs not be told.
     guard host != address.prefix.address,
       IPPrefix(address: host, length: network.length)?.unfitness == nil

@@ -33,7 +33,17 @@ extension IPAddress {
 
 extension IPv6Address {
   /// Whether the address means something on one link only (fe80::/10).
-  package var isLinkLocal: Bool { rawValue >> 118 == 0xFE80 >> 6 }
+  package var isLinkLocal: Bool { Self.linkLocal.contains(rawValue) }
+
+  /// All such addresses, as numbers.
+  package static var linkLocal: ClosedRange<UInt128> { 0xFE80 << 112...(0xFEC0 << 112) - 1 }
+}
+
+extension IPAddress {
+  /// Whether it is an IPv6 address that means something on one link only.
+  package var isLinkLocal: Bool {
+    if case .v6(let value) = self { value.isLinkLocal } else { false }
+  }
 }
 
 extension IPPrefix {
