@@ -12,9 +12,7 @@ from support import AloneTest, on_three
 from wire import REGULAR_VIEW, VANISHED, Client, Ended, until
 
 
-class Queue(AloneTest):
-    SETTINGS = "MaxSessionMessages = 200\nMaxSessionBytes = 4M"
-
+class Flooded(AloneTest):
     def flood(self, slow: Client, size: int, limit: int) -> int:
         """Sends to a group until a member that does not read is gone; gives how many messages it took."""
         sender = self.client(b"sender")
@@ -29,6 +27,11 @@ class Queue(AloneTest):
                 return number
             self.assertEqual(len(found.data), size)
         raise AssertionError(f"the slow member is still there after {limit} messages")
+
+
+class Queue(Flooded):
+    # What is sent in all is less than the bytes that may wait.
+    SETTINGS = "MaxSessionMessages = 200\nMaxSessionBytes = 64M"
 
     @covers("10a", "10b")
     def test_messages(self) -> None:
@@ -45,6 +48,11 @@ class Queue(AloneTest):
         self.assertGreater(got, 0)
         self.assertLess(got, took)
 
+
+class QueueOfBytes(Flooded):
+    # What is sent in all is less than the messages that may wait.
+    SETTINGS = "MaxSessionMessages = 200\nMaxSessionBytes = 4M"
+
     @covers("10c")
     def test_bytes(self) -> None:
         slow = self.client(b"slow")
@@ -54,6 +62,7 @@ class Queue(AloneTest):
 
 
 QueueOnThree = on_three(Queue)
+QueueOfBytesOnThree = on_three(QueueOfBytes)
 
 
 class Together(AloneTest):

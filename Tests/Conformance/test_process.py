@@ -102,6 +102,38 @@ class Ending(unittest.TestCase):
             self.assertFalse(Path(daemon.path).exists())
             self.assertFalse(Path(daemon.control).exists())
 
+    def test_background(self) -> None:
+        """It has its name, is no burden to the directory it was started in, and reads its file again."""
+        with Alone() as daemon:
+            log = daemon.directory / "own.log"
+            daemon.end()
+            daemon.configure(f"EventLogFile = {log}")
+            command = [word for word in daemon.command if word != "-f"]
+            file = Path(command[-1])
+            subprocess.run([*command[:-1], file.name], cwd=file.parent, check=True, timeout=20)
+            number = int((daemon.directory / "dA.state" / "lock").read_text())
+            try:
+                process = Path(f"/proc/{number}")
+                self.assertEqual((process / "comm").read_text(), "spreadd\n")
+                self.assertEqual(os.readlink(process / "cwd"), "/")
+                os.kill(number, signal.SIGHUP)
+                until(lambda: "SIGHUP: members" in log.read_text())
+            finally:
+                os.kill(number, signal.SIGTERM)
+            until(lambda: not Path(daemon.path).exists())
+
+    def test_sockets_that_are_others_by_now(self) -> None:
+        """The permissions of what is no socket are not changed."""
+        with Alone("UnixSocketMode = 0600") as daemon:
+            os.unlink(daemon.path)
+            file = daemon.directory / "file"
+            file.touch(0o600)
+            os.symlink(file, daemon.path)
+            daemon.configure("UnixSocketMode = 0666")
+            daemon.reload()
+            until(lambda: "keeps its permissions" in daemon.log.read_text())
+            self.assertEqual(file.stat().st_mode & 0o777, 0o600)
+
     def test_kill_and_return(self) -> None:
         with Alone() as daemon:
             client = Client(daemon.tcp).open(b"client")

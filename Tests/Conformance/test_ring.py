@@ -164,7 +164,8 @@ class RingTest(unittest.TestCase):
         self.assertEqual(c.expect(TRANSITION).data, ending_view)
         right = c.expect(NETWORK_VIEW)
         self.assertEqual((right.groups, right.own), ([b"#c#dC"], [b"#c#dC"]))
-        self.assertNotEqual(left.view[:8], right.view[:8])  # type: ignore[attr-defined]
+        rings = {ending_view[:8], left.view[:8], right.view[:8]}  # type: ignore[attr-defined]
+        self.assertEqual(len(rings), 3, "each ring has its own part of the id")
         # Each part works alone.
         a.cast([b"cut"], b"left")
         c.cast([b"cut"], b"right")
@@ -175,6 +176,7 @@ class RingTest(unittest.TestCase):
         for view in views:
             self.assertEqual(view.groups, [b"#b#dB", b"#a#dA", b"#c#dC"])
             self.assertEqual(view.view, views[0].view)
+            self.assertNotIn(view.view[:8], rings)
             self.assertEqual(view.sets, [[b"#b#dB", b"#a#dA"], [b"#c#dC"]])
         self.assertEqual([view.own_set for view in views], [0, 0, 1])
         for kind in (TRANSITION, NETWORK_VIEW, NETWORK_VIEW):

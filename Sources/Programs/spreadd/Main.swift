@@ -82,11 +82,12 @@ struct Spreadd {
     var configuration = configuration
     OpenFiles.fit(&configuration.sessions, log)
     do {
+      let file = try settle(options.config, isChild: isChild)
       Signal.holdBack()
       let daemon = try Daemon(configuration, me: me, logbook: logbook) { present in
         do throws(Problem) {
           // The ring must not wait for a look-up: names have the addresses that were found before.
-          return try read(options.config) { name in
+          return try read(file) { name in
             present.daemons.first { "\($0.node)" == name }?.endpoint.address
           }
         } catch {
@@ -94,7 +95,7 @@ struct Spreadd {
           return nil
         }
       }
-      Daemon.warnOfUnreadable(configuration, file: options.config, log)
+      Daemon.warnOfUnreadable(configuration, file: file, log)
       Background.started()
       try daemon.run()
     } catch {
@@ -103,6 +104,16 @@ struct Spreadd {
       if isChild { Terminal.error("spreadd: \(text)") }
       throw .failure
     }
+  }
+
+  /// Leaves the directory in which the program was started, which must not be kept from being
+  /// unmounted; returns the path of the configuration from there on.
+  private static func settle(_ file: String, isChild: Bool) throws(SystemError) -> String {
+    guard isChild else { return file }
+    guard let directory = getcwd(nil, 0) else { throw SystemError("find the directory", .last) }
+    defer { free(directory) }
+    try SystemError.check(chdir("/"), "go to /")
+    return file.hasPrefix("/") ? file : String(cString: directory) + "/" + file
   }
 
   /// The log where the configuration wants it, from the priority on that it names.

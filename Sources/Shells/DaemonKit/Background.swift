@@ -34,6 +34,9 @@ package enum Background {
 
   /// Tells the waiting parent that the daemon runs, and lets go of its terminal.
   package static func started() {
+    // Run from /proc/self/exe it is called "exe", and pkill(1) would not find it.
+    let name = (CommandLine.arguments.first ?? "").split(separator: "/").last ?? ""
+    ProcessName.set(String(name))
     guard isChild else { return }
     unsetenv(variable)
     var byte: UInt8 = 1

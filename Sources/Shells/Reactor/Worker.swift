@@ -44,7 +44,7 @@ package final class Worker<State: ~Copyable>: Sendable {
     self.capacity = capacity
     thread = Mutex(
       try Thread.start {
-        _ = wack_set_name(name)
+        ProcessName.set(name)
         var state = makeState()
         while true {
           let (jobs, closed) = shared.queue.withLock { queue in

@@ -66,6 +66,11 @@ package final class StreamListener {
   /// Gives a unix socket's file other permissions; TCP has none.
   package func setMode(_ mode: UInt32) throws(SystemError) {
     guard case .unix(let path) = place else { return }
+    // Somebody may have put another file there meanwhile, or a link to one of ours.
+    var status = stat()
+    guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK else {
+      throw SystemError("change the permissions of \(path)", Errno(ENOTSOCK))
+    }
     try SystemError.check(chmod(path, mode_t(mode & 0o777)), "change the permissions of \(path)")
   }
 
