@@ -344,13 +344,56 @@ class Scripts(OperationsTest):
         self.assertNotIn("nobody", said)
 
 
-class Reloads(OperationsTest):
+class ReloadingTest(OperationsTest):
     def reload(self, node: Node, old: str, new: str) -> subprocess.CompletedProcess[str]:
         text = node.config.read_text()
         assert old in text, f"'{old}' is not in the configuration"
         node.config.write_text(text.replace(old, new))
         return node.tool("reload")
 
+    def take_on(self, node: Node, old: str, new: str) -> None:
+        """A reload after which nothing waits for a restart."""
+        done = self.reload(node, old, new)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertNotIn("start the daemon anew", done.stdout)
+
+
+class LeaseReloads(ReloadingTest):
+    def test_leases_follow_a_reload(self) -> None:
+        cluster = self.form(nodes=1, vips=2)
+        node = cluster.nodes["web1"]
+        assert node.daemon is not None
+
+        def left() -> list[int]:
+            shown = json.loads(node.host.run("ip", "-j", "address", "show", "dev", "eth0"))
+            managed = {address.partition("/")[0] for address in cluster.settings.addresses}
+            infos = [info for info in shown[0]["addr_info"] if info["local"] in managed]
+            return [info["valid_life_time"] for info in infos]
+
+        def wait_for(low: int, high: int) -> None:
+            cluster.wait_for(
+                f"leases of {low} to {high} s",
+                lambda: [] if len(left()) == 2 and all(low <= n <= high for n in left()) else [str(left())],
+                seconds=2,
+            )
+
+        wait_for(5, 10)
+        self.take_on(node, "Group =", "Lease = 30s\nGroup =")
+        wait_for(19, 30)
+        self.take_on(node, "Lease = 30s", "Lease = off")
+        wait_for(2**32 - 1, 2**32 - 1)
+        self.take_on(node, "Lease = off", "Lease = 3s")
+        wait_for(1, 3)
+        time.sleep(4)
+        wait_for(1, 3)  # It is renewed.
+        self.assertEqual(held(cluster, "web1"), cluster.settings.addresses)
+        node.daemon.send_signal(signal.SIGSTOP)
+        cluster.wait_for("the end of the leases", lambda: [str(n) for n in left()], seconds=4.5)
+        node.daemon.send_signal(signal.SIGCONT)
+        wait_for(1, 3)
+
+
+class Reloads(ReloadingTest):
     def test_addresses_come_and_go_and_no_other_moves(self) -> None:
         cluster = self.form(nodes=2, vips=4)
         gone, added = "10.77.0.104", "10.77.0.120"
@@ -450,45 +493,6 @@ class Reloads(OperationsTest):
             return [] if len(cluster.announcements(address, begin)) >= 4 else ["too few"]
 
         cluster.wait_for("announcements by the new statement", look)
-
-    def take_on(self, node: Node, old: str, new: str) -> None:
-        """A reload after which nothing waits for a restart."""
-        done = self.reload(node, old, new)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertNotIn("start the daemon anew", done.stdout)
-
-    def test_leases_follow_a_reload(self) -> None:
-        cluster = self.form(nodes=1, vips=2)
-        node = cluster.nodes["web1"]
-        assert node.daemon is not None
-
-        def left() -> list[int]:
-            shown = json.loads(node.host.run("ip", "-j", "address", "show", "dev", "eth0"))
-            managed = {address.partition("/")[0] for address in cluster.settings.addresses}
-            infos = [info for info in shown[0]["addr_info"] if info["local"] in managed]
-            return [info["valid_life_time"] for info in infos]
-
-        def wait_for(low: int, high: int) -> None:
-            cluster.wait_for(
-                f"leases of {low} to {high} s",
-                lambda: [] if len(left()) == 2 and all(low <= n <= high for n in left()) else [str(left())],
-                seconds=2,
-            )
-
-        wait_for(5, 10)
-        self.take_on(node, "Group =", "Lease = 30s\nGroup =")
-        wait_for(19, 30)
-        self.take_on(node, "Lease = 30s", "Lease = off")
-        wait_for(2**32 - 1, 2**32 - 1)
-        self.take_on(node, "Lease = off", "Lease = 3s")
-        wait_for(1, 3)
-        time.sleep(4)
-        wait_for(1, 3)  # It is renewed.
-        self.assertEqual(held(cluster, "web1"), cluster.settings.addresses)
-        node.daemon.send_signal(signal.SIGSTOP)
-        cluster.wait_for("the end of the leases", lambda: [str(n) for n in left()], seconds=4.5)
-        node.daemon.send_signal(signal.SIGCONT)
-        wait_for(1, 3)
 
     def test_the_process_follows_a_reload(self) -> None:
         node = self.form(nodes=1, vips=1).nodes["web1"]

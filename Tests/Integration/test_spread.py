@@ -8,6 +8,7 @@ import time
 
 import test_failover
 import test_interfaces
+import test_operations
 from lab.process import run
 from support import ClusterTest
 from test_failover import VIP, guardians_of
@@ -70,6 +71,10 @@ class LeasesOnSpread(test_interfaces.Leases):
         spread.send_signal(signal.SIGCONT)
         cluster.wait_settled("after it went on")
         self.never_doubled(continued)
+
+
+class LeaseReloadsOnSpread(test_operations.LeaseReloads):
+    backend = "spread"
 
 
 class LosingSpread(ClusterTest):
