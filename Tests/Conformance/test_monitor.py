@@ -17,9 +17,11 @@ from wire import until
 
 
 class Monitor(AloneTest):
-    def start(self, *words: str, ignored: signal.Signals | None = None) -> None:
+    def start(self, *words: str, has_shell: bool = False, ignored: signal.Signals | None = None) -> None:
         """Runs it in a terminal of its own, of 24 lines of 80 columns."""
-        command = [str(binary("spreadctl")), "monitor", "--control", self.daemon.control, *words]
+        # Without a shell Ctrl-Z would do nothing: nobody could let it go on.
+        shell = ["/bin/sh", "-mc", '"$@"; exit $?', "sh"] if has_shell else []
+        command = [*shell, str(binary("spreadctl")), "monitor", "--control", self.daemon.control, *words]
         self.shown = b""
         self.process, self.terminal = pty.fork()
         if self.process == 0:
@@ -65,7 +67,7 @@ class Monitor(AloneTest):
 
     def test_keys(self) -> None:
         for key in (b"q", b"Q", b"\x03", b"\x04"):
-            self.start("-i", "3600")
+            self.start("-i", "3600", has_shell=True)
             os.write(self.terminal, b"x\x1a")  # neither ends it, nor stops it
             os.write(self.terminal, key)
             self.assertEqual(self.end(), 0)

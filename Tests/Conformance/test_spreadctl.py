@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 from daemons import Daemon, binary, free_port
 from support import AloneTest
-from wire import until
+from wire import JOIN, NULL, message, until
 
 
 class Spreadctl(AloneTest):
@@ -162,6 +163,25 @@ class Spreadctl(AloneTest):
         code, output, errors = self.end(join)
         self.assertEqual(code, 0)
         self.assertTrue(output.endswith("(agreed): after all\n"), output)
+        self.assertRegex(errors, r"(?s)the session is lost.*connected again")
+
+    def test_a_session_that_is_lost_at_once(self) -> None:
+        """A daemon that accepts and then makes no sense is tried again, and the group joined then."""
+        accept = bytes([1, 4, 4, 0, 4]) + b"#a#d"
+        with socket.create_server(("127.0.0.1", 0)) as daemon:
+            daemon.settimeout(10)
+            join = self.start("join", "-s", f"{daemon.getsockname()[1]}@127.0.0.1", "g")
+            for answer in (accept + b"\xff" * 48, accept):
+                client = self.enterContext(daemon.accept()[0])
+                client.settimeout(10)
+                client.sendall(b"\x05NULL ")
+                while not client.recv(200).endswith(NULL):
+                    pass
+                client.sendall(answer)
+            self.assertEqual(client.recv(80), message(JOIN, b"#a#d", [b"g"]))
+        join.send_signal(signal.SIGINT)
+        code, output, errors = self.end(join)
+        self.assertEqual((code, output), (0, ""))
         self.assertRegex(errors, r"(?s)the session is lost.*connected again")
 
     def test_looks(self) -> None:

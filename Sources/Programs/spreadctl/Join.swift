@@ -52,6 +52,8 @@ struct Join: ParsableCommand {
         for name in names {
           do throws(GroupRefusal) {
             try conversation?.send(.join(name))
+          } catch  where error == .disconnected {
+            break  // It was lost at once, and is opened again.
           } catch {
             conversation?.fail("cannot join \(name.text): \(error.text)")
           }
