@@ -90,7 +90,7 @@ final class Clients {
     pausedUntil = nil
   }
 
-  /// Called after every event of the engine: sees whether stalled clients can be read again.
+  /// Called after every event and deadline of the engine: sees whether stalled clients can be read again.
   func noteProgress() {
     if dueSince == nil, !stalled.isEmpty, mayRead() { dueSince = BootClock.now }
   }

@@ -94,7 +94,11 @@ final class Daemon {
     )
     let driver = Driver(node) { [unowned self] in perform($0) }
     self.driver = driver
-    driver.settled = { [link] in link.flush() }
+    // The groups catch up by the clock as well, and a lone daemon has no other events.
+    driver.settled = { [link, clients] in
+      link.flush()
+      clients.noteProgress()
+    }
     driver.schedule(on: loop)
     stored = { [unowned self] in feed($0) }
     signals = try SignalWatcher(on: loop) { [unowned self] in take($0) }
@@ -130,10 +134,7 @@ final class Daemon {
   /// The ring's datagrams that were not handed up, for status.
   var linkDrops: [(reason: String, count: UInt64)] { link.allDrops }
 
-  private func feed(_ event: SessionNode.Event) {
-    driver?.feed(event)
-    clients.noteProgress()
-  }
+  private func feed(_ event: SessionNode.Event) { driver?.feed(event) }
 
   private func perform(_ effect: SessionNode.Effect) {
     switch effect {
