@@ -67,7 +67,7 @@ package struct GroupScene: Scene {
     settings.heldRequests = chance.pick([8, 64, 4_096]) ?? 64
     // Drawn aside, so that all else in the world of a seed stays what it was.
     var aside = chance
-    settings.noticesAtOnce = aside.pick([1, 3, 512]) ?? 512
+    settings.noticesAtOnce = aside.pick([4, 20, 512]) ?? 512
     groupSettings = settings
     stations = Array(repeating: Station(), count: cast.count)
   }
