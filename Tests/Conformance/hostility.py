@@ -87,6 +87,7 @@ def readers(path: str, chance: random.Random) -> Iterator[None]:
 
 
 def crowded(path: str, chance: random.Random, reads: bool) -> Iterator[None]:
+    """Twenty members of a group that read or do not, joined anew when they are gone, and who sends to it."""
     mute: list[Client] = []
     sender = Client(path).open(b"sender%d" % chance.randrange(1_000))
     while True:

@@ -26,22 +26,20 @@ extension GroupsEngine {
   /// Whether something is left to be done before the ring's next delivery can be taken.
   package var isBusy: Bool { !chores.isEmpty }
 
-  /// Does what is left, until about so many notices were given.
-  mutating func work(notices limit: Int, into effects: inout EffectQueue<Effect>) {
-    let end = effects.effects.count.addingReportingOverflow(limit)
-    let most = end.overflow ? .max : end.partialValue
+  /// Does what is left, until about as many notices were given as may be at once.
+  mutating func work(into effects: inout EffectQueue<Effect>) {
+    let most = effects.effects.count + settings.noticesAtOnce
     // Groups without members here give no notice, but cost time as well.
-    let steps = limit.multipliedReportingOverflow(by: 16)
-    var left = steps.overflow ? .max : steps.partialValue
-    while left > 0, effects.effects.count < most, let chore = chores.popLast() {
+    var steps = 16 * settings.noticesAtOnce
+    while steps > 0, effects.effects.count < most, let chore = chores.popLast() {
       perform(chore, into: &effects)
-      left -= 1
+      steps -= 1
     }
     if !isBusy { flush(into: &effects) }
   }
 
   mutating func finishWork(into effects: inout EffectQueue<Effect>) {
-    work(notices: .max, into: &effects)
+    while isBusy { work(into: &effects) }
   }
 
   /// Does one part of a chore; the rest of it goes back below what that part has brought up.

@@ -94,7 +94,7 @@ extension GroupsEngine {
     if daemon == settings.me {
       expelLocals(into: &effects)
     } else if synced.contains(daemon) {
-      // Nobody else is busy with what is broken: all at once.
+      // Rare enough to be done at once, and what follows needs it done.
       lose(outside: synced.removing(daemon))
       finishWork(into: &effects)
       synced = reachable

@@ -54,7 +54,7 @@ package struct GroupsEngine: StateMachine {
   package var nextDeadline: Instant? { isBusy ? .boot : nil }
 
   package mutating func advance(to now: Instant, into effects: inout EffectQueue<Effect>) {
-    work(notices: settings.noticesAtOnce, into: &effects)
+    work(into: &effects)
   }
 
   package mutating func handle(
@@ -66,7 +66,7 @@ package struct GroupsEngine: StateMachine {
     case .ring(let delivery):
       finishWork(into: &effects)
       take(delivery, into: &effects)
-      work(notices: settings.noticesAtOnce, into: &effects)
+      work(into: &effects)
     case .connect(let process): connect(process, into: &effects)
     case .request(let request, let process): take(request, from: process, into: &effects)
     case .crash(let process): crash(process, into: &effects)

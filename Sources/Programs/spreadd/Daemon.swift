@@ -74,7 +74,7 @@ final class Daemon {
       failure in
       if let failure {
         logbook.log.error(
-          "the ring sequence is not on disk: only the clock keeps ids apart (\(failure))"
+          "cannot store the ring sequence: \(failure); a restart relies on the clock"
         )
       }
       stored(failure == nil ? .stored(bound: bound) : .notStored)

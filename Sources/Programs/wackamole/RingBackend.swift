@@ -129,7 +129,7 @@ extension RingBackend {
     var ring: EmbeddedRing?
     let store = try SequenceStore(directory: engine.stateDirectory, loop: loop) { bound, failure in
       if let failure {
-        log.error("the ring sequence is not on disk: only the clock keeps ids apart (\(failure))")
+        log.error("cannot store the ring sequence: \(failure); a restart relies on the clock")
         ring?.notStored()
       } else {
         ring?.stored(bound)

@@ -21,7 +21,8 @@ package final class SequenceStore {
 
   /// Opens the store in a directory, which is made if it is missing.
   ///
-  /// Without a directory nothing is kept, and a bound counts as stored at once. `told` is called on the loop for each bound, in order.
+  /// Without a directory nothing is kept, and a bound counts as stored at once. `told` is called on
+  /// the loop for each bound, in order.
   ///
   /// - Throws: what failed; `EINVAL` when the file is there but holds no bound, since then it is not
   ///   known which ring ids were used.

@@ -103,16 +103,6 @@ extension CommitToken.Past {
 }
 
 extension ByteReader {
-  /// Reads the next of a list in ascending order.
-  fileprivate mutating func readNode(
-    after last: NodeID?,
-    of field: StaticField
-  ) throws(WireError) -> NodeID {
-    let node = try readNode()
-    if let last, last >= node { throw .malformed(field: field) }
-    return node
-  }
-
   /// Reads one bit for each name, the lowest first; the bits that fill the last byte are zero.
   fileprivate mutating func readSelection(
     of names: [NodeID],

@@ -64,12 +64,15 @@ extension ByteReader {
     let count = try readCount(field, limit: WireLimits.members)
     var nodes: [NodeID] = []
     nodes.reserveCapacity(count)
-    for _ in 0..<count {
-      let node = try readNode()
-      if let last = nodes.last, last >= node { throw .malformed(field: field) }
-      nodes.append(node)
-    }
+    for _ in 0..<count { try nodes.append(readNode(after: nodes.last, of: field)) }
     return Roster(nodes)
+  }
+
+  /// Reads the next of a list in ascending order.
+  mutating func readNode(after last: NodeID?, of field: StaticField) throws(WireError) -> NodeID {
+    let node = try readNode()
+    if let last, last >= node { throw .malformed(field: field) }
+    return node
   }
 
   /// Reads marks, which must be in ascending order, each once.

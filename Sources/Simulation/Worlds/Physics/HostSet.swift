@@ -47,7 +47,7 @@ extension HostSet: Sequence {
 
 /// The hosts of a world and their names, `n1` to `n31`, in ring order.
 package struct Cast: Sendable, Equatable {
-  /// A host set has 32 bits; one is left so that sums of them stay in range.
+  /// The most hosts of a world, which fit a ``HostSet``.
   package static let most = 31
 
   package let roster: Roster
@@ -57,7 +57,7 @@ package struct Cast: Sendable, Equatable {
   /// Takes 1 to ``most`` hosts; more than nine have two digits each, so that the order of names is
   /// the order of numbers.
   package init(count: Int) {
-    precondition((1...Self.most).contains(count), "a world has 1 to 31 hosts, not \(count)")
+    precondition((1...Self.most).contains(count), "\(count) hosts; 1 to \(Self.most) are possible")
     let pad = { (number: Int) in count > 9 && number < 10 ? "0\(number)" : "\(number)" }
     roster = Roster((1...count).compactMap { NodeID(text: "n" + pad($0)) })
   }
